@@ -1,0 +1,20 @@
+//! Batched evaluation of TFHE programs over the keys and ciphertexts of the `tfhe` crate.
+
+pub mod backend;
+pub mod ciphertext;
+pub mod cpu;
+pub mod engine;
+pub mod error;
+pub mod integer;
+pub mod keys;
+pub mod lookup;
+pub mod params;
+pub mod program;
+pub mod simulate;
+pub mod torus;
+pub mod types;
+
+pub use backend::Backend;
+pub use error::{Error, Result};
+pub use params::{ParameterSet, Scheme};
+pub use types::{Clear, ClearInteger, Type};
