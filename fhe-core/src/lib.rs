@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod ciphertext;
+pub mod circuit;
 pub mod cpu;
 pub mod engine;
 pub mod error;
