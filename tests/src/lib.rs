@@ -1,3 +1,4 @@
 //! What the tests of all backends share.
 
 pub mod conformance;
+pub mod reference;
