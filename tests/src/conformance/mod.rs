@@ -45,7 +45,7 @@ macro_rules! conformance {
                     empty_forms_are_trivial, zero_forms_and_zero_rows;
                 tables: every_input_through_every_table, negacyclic_tables, several_functions_in_one_table,
                     lookups_in_any_order, constant_tables, trivial_inputs, sums_at_the_largest_norm,
-                    switched_phases_are_near, no_lookups_and_no_rows;
+                    switched_phases_are_centred, no_lookups_and_no_rows;
                 order: calls_follow_one_another, bootstraps_leave_the_rest, forms_and_keyswitches_leave_the_rest,
                     two_parameter_sets, two_threads, keys_of_the_other_kind;
                 shapes: transfers_that_do_not_fit, forms_that_do_not_fit, keyswitches_that_do_not_fit,

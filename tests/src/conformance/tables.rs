@@ -138,27 +138,37 @@ pub fn sums_at_the_largest_norm<B: Backend>(f: &Fixture<B>) {
     assert_eq!(f.decrypt(&results, 0..3 * rows), wanted);
 }
 
-/// Switched words are residues modulo 2N, and their phase under the small key lies within half a box of the message,
-/// rounded down on average. No bootstraps.
-pub fn switched_phases_are_near<B: Backend>(f: &Fixture<B>) {
+/// Switched words are residues modulo 2N whose phase under the small key is the message, with the mean and the variance
+/// of a centred modulus switch. 320 keyswitches, no bootstraps.
+///
+/// The centred mean rounds phases down, half a step on average. Without it the variance of the switch would be twice as
+/// large. The sum of 320 squares exceeds 1.4 times its mean with a probability of 10^-6.
+pub fn switched_phases_are_centred<B: Backend>(f: &Fixture<B>) {
     let params = f.keys.scheme().parameters();
-    let (modulus, values) = (2 * params.polynomial_size() as u64, (0..32).collect::<Vec<i64>>());
+    let (modulus, count) = (2 * params.polynomial_size() as u64, 320);
+    let values = (0..count as i64).map(|index| index % 32).collect::<Vec<_>>();
     let switched = f.switch_values(&values);
-    let words = f.backend.download_switched(&switched, 0..32).unwrap();
+    let words = f.backend.download_switched(&switched, 0..count).unwrap();
     assert!(words.iter().all(|&word| u64::from(word) < modulus));
     let phases = f.keys.switched_phases(&words);
-    assert_eq!(phases.len(), values.len());
-    let half = modulus / 64;
-    let sigma = NoiseModel::of(params).at_norm(1.0).sqrt() * modulus as f64;
-    for (value, phase) in values.iter().zip(&phases) {
-        // Between 0 and a box, the message in the middle.
-        let place = (phase + half + modulus - *value as u64 * 2 * half) % modulus;
-        let distance = place as f64 - half as f64;
-        assert!(distance.abs() < 8.0 * sigma + 1.0, "value {value}: {distance} steps off, deviation {sigma}");
-    }
-    let part = f.backend.download_switched(&switched, 5..7).unwrap();
-    assert_eq!(f.keys.switched_phases(&part), phases[5..7]);
-    assert!(f.backend.download_switched(&switched, 32..32).unwrap().is_empty());
+    assert_eq!(phases.len(), count);
+    // From the left edge of the message's box, which is modulus/32 wide; in a simulation without noise all are 0.
+    let distances = phases.iter().zip(&values).map(|(phase, &value)| {
+        let place = (phase + modulus + modulus / 64 - value as u64 * modulus / 32) % modulus;
+        place as f64 - (modulus / 64) as f64
+    });
+    let distances = distances.collect::<Vec<_>>();
+    let mean = distances.iter().sum::<f64>() / count as f64;
+    let variance = distances.iter().map(|distance| (distance + 0.5).powi(2)).sum::<f64>() / count as f64;
+    // The last term is the rounding of the body.
+    let model = NoiseModel::of(params).at_norm(0.0) * (modulus * modulus) as f64 + 1.0 / 12.0;
+    assert!((mean + 0.5).abs() < 0.5 + 5.0 * (model / count as f64).sqrt(), "mean {mean} steps");
+    assert!(variance < 1.4 * model, "variance {variance} steps², the parameters promise {model}");
+    let largest = distances.iter().fold(0.0f64, |largest, distance| largest.max(distance.abs()));
+    assert!(largest < 7.0 * model.sqrt(), "{largest} steps off, standard deviation {}", model.sqrt());
+    let (part, size) = (f.backend.download_switched(&switched, 5..7).unwrap(), words.len() / count);
+    assert_eq!(part, words[5 * size..7 * size]);
+    assert!(f.backend.download_switched(&switched, count..count).unwrap().is_empty());
 }
 
 /// No lookups, or lookups over no rows, write nothing.
