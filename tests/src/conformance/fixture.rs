@@ -26,9 +26,6 @@ pub struct Fixture<B: Backend> {
 
 impl<B: Backend> Fixture<B> {
     /// Loads the default keys; `None` for a backend that this machine cannot have.
-    ///
-    /// # Panics
-    /// If the backend fails to open in another way, or refuses the key.
     pub fn open(kind: Kind, backend: Result<B>) -> Option<Self> {
         match backend {
             Ok(backend) => Some(Self::with(Arc::new(backend), kind, kind.keys())),
@@ -147,9 +144,6 @@ impl<B: Backend> Fixture<B> {
     }
 
     /// The backend still works: one bootstrap, from upload to download.
-    ///
-    /// # Panics
-    /// If it does not.
     pub fn assert_usable(&self) {
         let table = LookupTable::from_fn(|x| (x + 3) % 16);
         let result = self.bootstrap(&[table], &[lookup(0, 0, 0)], 1, &self.switch_values(&[7]), 1);
@@ -190,9 +184,6 @@ pub(crate) fn expected(table: &LookupTable, input: i64) -> i64 {
 }
 
 /// Refuses anything but [`Error::Shape`].
-///
-/// # Panics
-/// If the call succeeded, or failed in another way.
 #[track_caller]
 pub(crate) fn assert_shape<T>(result: Result<T>) {
     match result {
