@@ -1,1 +1,3 @@
-//! Tests.
+//! What the tests of all backends share.
+
+pub mod conformance;
