@@ -18,4 +18,5 @@ pub mod types;
 pub use backend::Backend;
 pub use error::{Error, Result};
 pub use params::{ParameterSet, Scheme};
-pub use types::{Clear, ClearInteger, Type};
+pub use program::{Encrypted, Program, Trace};
+pub use types::{Clear, ClearInteger, ClearUnsigned, Type};

@@ -2,6 +2,9 @@
 
 mod block;
 mod builder;
+mod optimise;
+mod plan;
 
 pub use block::Block;
 pub use builder::Builder;
+pub use plan::{Level, OutputBlock, Plan, Statistics};
