@@ -12,13 +12,10 @@ use fhe_core::torus::BOXES;
 use fhe_core::{Error, ParameterSet, Result, Scheme};
 use tfhe::core_crypto::prelude::{
     CiphertextModulus, CiphertextModulusLog, FourierLweBootstrapKey, FourierLweBootstrapKeyOwned, GlweCiphertext,
-    LweCiphertext, LweKeyswitchKeyOwned, ModulusSwitchedLweCiphertext, MonomialDegree, blind_rotate_assign,
-    convert_standard_lwe_bootstrap_key_to_fourier, extract_lwe_sample_from_glwe_ciphertext, keyswitch_lwe_ciphertext,
-    lwe_ciphertext_centered_binary_modulus_switch,
+    LweBootstrapKey, LweCiphertext, LweDimension, LweKeyswitchKey, LweKeyswitchKeyOwned, ModulusSwitchedLweCiphertext,
+    MonomialDegree, PolynomialSize, blind_rotate_assign, convert_standard_lwe_bootstrap_key_to_fourier,
+    extract_lwe_sample_from_glwe_ciphertext, keyswitch_lwe_ciphertext, lwe_ciphertext_centered_binary_modulus_switch,
 };
-use tfhe::core_crypto::prelude::{LweDimension, PolynomialSize};
-use tfhe::shortint::atomic_pattern::ExpandedAtomicPatternServerKey;
-use tfhe::shortint::server_key::ShortintExpandedBootstrappingKey;
 
 /// The `tfhe` crate as a backend.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,29 +101,30 @@ impl Backend for ReferenceBackend {
     type Switched = Blocks<u16>;
 
     fn properties(&self) -> Properties {
-        Properties { name: "tfhe", device: "the tfhe crate".to_owned(), parallelism: 1, memory: 1 << 30 }
+        Properties { name: "tfhe", device: "the tfhe crate".to_owned(), parallelism: 1, batch: 1, memory: 1 << 30 }
     }
 
     fn load_key(&self, key: &EvaluationKey) -> Result<Self::Key> {
         let params = key.scheme().parameters();
         Scheme::Encrypted(params).expect("the tfhe crate", key.scheme(), || "evaluation key".to_owned())?;
-        let server = key.tfhe().expect("real keys are the tfhe crate's").clone();
-        let shortint = server.into_raw_parts().0.into_raw_parts();
-        let ExpandedAtomicPatternServerKey::Standard(expanded) = shortint.compressed_ap_server_key.expand() else {
-            unreachable!("supported sets have the standard pattern")
-        };
-        let ShortintExpandedBootstrappingKey::Classic { bsk, .. } = expanded.bootstrapping_key else {
-            unreachable!("supported sets have classical keys")
-        };
-        let mut bootstrapping = FourierLweBootstrapKey::new(
-            bsk.input_lwe_dimension(),
-            bsk.glwe_size(),
-            bsk.polynomial_size(),
-            bsk.decomposition_base_log(),
-            bsk.decomposition_level_count(),
+        let standard = key.expand()?;
+        let literal = params.to_tfhe();
+        let modulus = CiphertextModulus::new_native();
+        let keyswitching = LweKeyswitchKey::from_container(
+            standard.keyswitching_key,
+            literal.ks_base_log,
+            literal.ks_level,
+            literal.lwe_dimension.to_lwe_size(),
+            modulus,
         );
-        convert_standard_lwe_bootstrap_key_to_fourier(&bsk, &mut bootstrapping);
-        Ok(ReferenceKey { params, keyswitching: expanded.key_switching_key, bootstrapping })
+        let (glwe_size, polynomial_size) = (literal.glwe_dimension.to_glwe_size(), literal.polynomial_size);
+        let (base_log, levels) = (literal.pbs_base_log, literal.pbs_level);
+        let words = standard.bootstrapping_key;
+        let words = LweBootstrapKey::from_container(words, glwe_size, polynomial_size, base_log, levels, modulus);
+        let dimension = literal.lwe_dimension;
+        let mut bootstrapping = FourierLweBootstrapKey::new(dimension, glwe_size, polynomial_size, base_log, levels);
+        convert_standard_lwe_bootstrap_key_to_fourier(&words, &mut bootstrapping);
+        Ok(ReferenceKey { params, keyswitching, bootstrapping })
     }
 
     fn load_forms(&self, forms: &LinearForms) -> Result<Self::Forms> {

@@ -21,7 +21,7 @@ pub fn transfers_that_do_not_fit<B: Backend>(f: &Fixture<B>) {
     assert_shape(f.backend.upload(&[], &mut buffer, 4));
     if size > 1 {
         assert_shape(f.backend.upload(&new[..size - 1], &mut buffer, 0));
-        assert_shape(f.backend.upload(&new[..size + 1], &mut buffer, 0));
+        assert_shape(f.backend.upload(&new[..=size], &mut buffer, 0));
     }
     assert_eq!(f.read(&buffer, 0..3), words);
 
