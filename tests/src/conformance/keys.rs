@@ -84,7 +84,7 @@ impl Keys {
 
     fn encrypted(params: ParameterSet) -> Self {
         let client = ClientKey::generate(params).expect("client key");
-        let tfhe = client.tfhe().expect("a client key that is not simulated").clone();
+        let tfhe = client.to_tfhe().expect("a client key that is not simulated").clone();
         let shortint = tfhe.into_raw_parts().0.into_raw_parts();
         let (big, noise) = shortint.encryption_key_and_noise();
         let AtomicPatternClientKey::Standard(standard) = &shortint.atomic_pattern else {
