@@ -7,4 +7,7 @@ mod plan;
 
 pub use block::Block;
 pub use builder::Builder;
+pub(crate) use builder::MAX_NORM2;
+#[cfg(test)]
+pub(crate) use builder::Source;
 pub use plan::{Level, OutputBlock, Plan, Statistics};

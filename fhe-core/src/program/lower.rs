@@ -30,7 +30,7 @@ fn lower(b: &mut Builder, words: &[Word], node: &Node, form: Form) -> Word {
         }
         Op::Constant(bits) => Word::constant(node.ty, *bits),
         Op::Neg(a) => integer::neg(b, word(a), form),
-        Op::Not(a) => integer::not(b, word(a)),
+        Op::Not(a) => integer::not(word(a)),
         Op::Binary(op, x, y) => {
             let (x, y) = (word(x), word(y));
             match op {
@@ -47,8 +47,8 @@ fn lower(b: &mut Builder, words: &[Word], node: &Node, form: Form) -> Word {
         Op::Compare(op, x, y) => {
             let (x, y) = (word(x), word(y));
             match op {
-                CompareOp::Eq => integer::eq(b, x, y, form),
-                CompareOp::Ne => integer::ne(b, x, y, form),
+                CompareOp::Eq => integer::eq(b, x, y),
+                CompareOp::Ne => integer::ne(b, x, y),
                 CompareOp::Lt => integer::lt(b, x, y, form),
                 CompareOp::Le => integer::le(b, x, y, form),
                 CompareOp::Gt => integer::gt(b, x, y, form),
