@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use crate::error::{Error, Result};
 use crate::circuit::block::{Block, LeafId};
+use crate::error::{Error, Result};
 use crate::torus::BOXES;
 
 pub(crate) type FormId = u32;
@@ -94,9 +94,10 @@ impl Builder {
             if fits && x.norm2() <= MAX_NORM2 {
                 return self.push_lookup(&x, values);
             }
-            let stale = parts.iter_mut().filter(|(block, _)| block.norm2() > 1).max_by_key(|(block, factor)| {
-                block.norm2() * factor.unsigned_abs().pow(2)
-            });
+            let stale = parts
+                .iter_mut()
+                .filter(|(block, _)| block.norm2() > 1)
+                .max_by_key(|(block, factor)| block.norm2() * factor.unsigned_abs().pow(2));
             match stale {
                 Some((block, _)) if block.norm2() <= MAX_NORM2 && block.high() - block.low() < BOXES as i64 => {
                     *block = self.refresh(&block.clone());
