@@ -6,6 +6,7 @@ pub mod circuit;
 pub mod cpu;
 pub mod engine;
 pub mod error;
+mod file;
 pub mod integer;
 pub mod keys;
 pub mod lookup;
@@ -16,7 +17,9 @@ pub mod torus;
 pub mod types;
 
 pub use backend::Backend;
+pub use ciphertext::{Batch, Column};
 pub use error::{Error, Result};
+pub use keys::{ClientKey, EvaluationKey};
 pub use params::{ParameterSet, Scheme};
 pub use program::{Encrypted, Program, Trace};
 pub use types::{Clear, ClearInteger, ClearUnsigned, Type};

@@ -157,7 +157,8 @@ impl ParameterSet {
     }
 }
 
-fn unsupported(found: String) -> Error {
+/// The error that lists the supported sets beside `found`.
+pub(crate) fn unsupported(found: String) -> Error {
     Error::UnsupportedParameters { found, supported: ParameterSet::supported().collect::<Vec<_>>().join(", ") }
 }
 
