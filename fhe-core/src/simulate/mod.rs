@@ -184,7 +184,7 @@ impl Backend for SimulationBackend {
             None => "plain values".to_owned(),
             Some(seed) => format!("plain values with noise, seed {seed}"),
         };
-        Properties { name: "simulate", device, parallelism: 1024, memory: 1 << 30 }
+        Properties { name: "simulate", device, parallelism: 1, batch: 1 << 16, memory: 1 << 30 }
     }
 
     fn load_key(&self, key: &EvaluationKey) -> Result<Self::Key> {
