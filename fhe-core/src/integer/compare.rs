@@ -179,11 +179,9 @@ fn borrow_chain(b: &mut Builder, d: &[Block]) -> Block {
 ///   d₁ - t is in -3..=2 and never outweighs 3d₂.
 /// * One: d - s < 0.
 fn borrow_step(b: &mut Builder, d: &[Block], borrow: &Block) -> (Block, usize) {
-    let run = one_sided(d);
+    let (run, sum) = one_sided(d);
     if run >= 2 {
-        let mut parts: Vec<(&Block, i64)> = d[..run].iter().map(|d| (d, 1)).collect();
-        parts.push((borrow, -1));
-        return (negative(b, &parts), run);
+        return (negative(b, &[(&sum, 1), (borrow, -1)]), run);
     }
     if let [d0, d1, ..] = d
         && clear_pair(d1, d0)
@@ -191,8 +189,8 @@ fn borrow_step(b: &mut Builder, d: &[Block], borrow: &Block) -> (Block, usize) {
         return (negative(b, &[(d1, 4), (d0, 1), (borrow, -1)]), 2);
     }
     if let [d0, d1, d2, ..] = d
-        && 9 * d2.norm2() + d1.norm2() < MAX_NORM2
-        && 4 * d1.norm2() + d0.norm2() < MAX_NORM2
+        && norm2(&[(d2, 3), (d1, 1)]) < MAX_NORM2
+        && norm2(&[(d1, 2), (d0, -1)]) < MAX_NORM2
     {
         let lower = b.lookup_sum(&[(d1, 2), (d0, -1), (borrow, 1)], 0, |x| i64::from(x >= 1));
         let upper = (d1 - &lower).within(-3..=2);
@@ -201,24 +199,32 @@ fn borrow_step(b: &mut Builder, d: &[Block], borrow: &Block) -> (Block, usize) {
     (negative(b, &[(&d[0], 1), (borrow, -1)]), 1)
 }
 
-/// How many of the lowest differences are of one sign and have a sum that fits a lookup.
-fn one_sided(d: &[Block]) -> usize {
-    let count = |fits: &dyn Fn(&Block) -> bool| {
-        let (mut span, mut norm2) = (0, 1);
-        let fitting = d.iter().take_while(|d| {
-            span += d.high().abs().max(d.low().abs());
-            norm2 += d.norm2();
-            fits(d) && span <= 15 && norm2 <= MAX_NORM2
-        });
-        fitting.count()
+/// How many of the lowest differences are of one sign and together fit a lookup beside a borrow, and their sum. Equal
+/// neighbours, as sign extension makes them, count once in it: only whether all are 0 matters.
+fn one_sided(d: &[Block]) -> (usize, Block) {
+    let run = |fits: &dyn Fn(&Block) -> bool| {
+        let mut sum = Block::constant(0);
+        for (i, next) in d.iter().enumerate() {
+            let more = if i > 0 && d[i - 1] == *next { sum.clone() } else { &sum + next };
+            if !fits(next) || more.high() - more.low() > 15 || more.norm2() >= MAX_NORM2 {
+                return (i, sum);
+            }
+            sum = more;
+        }
+        (d.len(), sum)
     };
-    count(&|d| d.low() >= 0).max(count(&|d| d.high() <= 0))
+    let (positive, negative) = (run(&|d| d.low() >= 0), run(&|d| d.high() <= 0));
+    if positive.0 > negative.0 { positive } else { negative }
 }
 
 /// Whether 4·high + low has 16 values at most and fits the noise beside a borrow.
 fn clear_pair(high: &Block, low: &Block) -> bool {
     let span = |d: &Block| d.high() - d.low();
-    16 * high.norm2() + low.norm2() < MAX_NORM2 && 4 * span(high) + span(low) <= 15
+    norm2(&[(high, 4), (low, 1)]) < MAX_NORM2 && 4 * span(high) + span(low) <= 15
+}
+
+fn norm2(parts: &[(&Block, i64)]) -> u64 {
+    Block::sum(parts.iter().copied(), 0).norm2()
 }
 
 /// Whether Σ d\[k\]·4^k is negative: a tree of signs with fan-in 4.
@@ -257,7 +263,7 @@ fn sign_group(b: &mut Builder, d: &[Block]) -> (Block, usize) {
     let mut form = Block::constant(0);
     if let [d0, d1, ..] = d
         && !clear_pair(d1, d0)
-        && 9 * d1.norm2() + d0.norm2() <= MAX_NORM2
+        && norm2(&[(d1, 3), (d0, 1)]) <= MAX_NORM2
     {
         let lower = b.lookup_sum(&[(d1, 3), (d0, 1)], 0, |x| if x.abs() <= 3 { x.signum() } else { 0 });
         form = (d1 + &lower).within(-3..=3);
@@ -265,13 +271,14 @@ fn sign_group(b: &mut Builder, d: &[Block]) -> (Block, usize) {
     }
     while weight <= 8 && digits < d.len() {
         let rest = &d[digits..];
-        let run = one_sided(rest);
-        let (parts, length): (Vec<(&Block, i64)>, usize) = match rest {
-            [d0, d1, ..] if run <= 2 && clear_pair(d1, d0) => (vec![(d1, 4), (d0, 1)], 2),
-            _ => (rest.iter().take(run.max(1)).map(|d| (d, 1)).collect(), run.max(1)),
+        let (run, sum) = one_sided(rest);
+        let (x, length) = match rest {
+            [d0, d1, ..] if run <= 2 && clear_pair(d1, d0) => (Block::sum([(d1, 4), (d0, 1)], 0), 2),
+            _ if run >= 2 => (sum, run),
+            _ => (rest[0].clone(), 1),
         };
         digits += length;
-        form = &form + &b.lookup_sum(&parts, 0, |x| x.signum() * weight);
+        form = &form + &b.lookup(&x, |x| x.signum() * weight);
         weight *= 2;
     }
     (form, digits)

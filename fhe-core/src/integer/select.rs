@@ -51,8 +51,10 @@ fn choose(b: &mut Builder, c: &Block, x: &Block, y: &Block) -> Block {
     if let Some(difference) = (x - y).as_constant() {
         return (&(c * difference) + y).within(range);
     }
-    if range == (0..=1) {
-        return choose_truth(b, c, x, y);
+    if range == (0..=1)
+        && let Some(choice) = choose_truth(b, c, x, y)
+    {
+        return choice;
     }
     let (mut c, mut x, mut y) = (c.clone(), x.clone(), y.clone());
     if x.norm2() < y.norm2() {
@@ -71,14 +73,15 @@ fn choose(b: &mut Builder, c: &Block, x: &Block, y: &Block) -> Block {
     (&choice + &y).within(range)
 }
 
-/// The choice between truth values: one table with the weights 4, 2, 1, the largest for the least noisy part.
-fn choose_truth(b: &mut Builder, c: &Block, x: &Block, y: &Block) -> Block {
+/// The choice between truth values: one table with the weights 4, 2, 1, the largest for the least noisy part. `None`
+/// if that is too noisy, as where they share leaves.
+fn choose_truth(b: &mut Builder, c: &Block, x: &Block, y: &Block) -> Option<Block> {
     let parts = [c, x, y];
     let mut order = [0, 1, 2];
     order.sort_by_key(|&part| std::cmp::Reverse(parts[part].norm2()));
     let shift = |part: usize| order.iter().position(|&at| at == part).unwrap_or(0);
     let (at_c, at_x, at_y) = (shift(0), shift(1), shift(2));
-    b.lookup_sum(&[(c, 1 << at_c), (x, 1 << at_x), (y, 1 << at_y)], 0, |form| {
-        if form >> at_c & 1 == 1 { form >> at_x & 1 } else { form >> at_y & 1 }
-    })
+    let form = Block::sum([(c, 1 << at_c), (x, 1 << at_x), (y, 1 << at_y)], 0);
+    (form.norm2() <= MAX_NORM2)
+        .then(|| b.lookup(&form, |form| if form >> at_c & 1 == 1 { form >> at_x & 1 } else { form >> at_y & 1 }))
 }

@@ -214,3 +214,96 @@ fn amounts_of_other_widths_are_taken_modulo_the_width() {
         }
     }
 }
+
+#[test]
+fn every_operation_on_extended_and_clear_operands() {
+    let mut numbers = Numbers(9);
+    for (from, to) in [(Type::Uint(8), Type::Uint(32)), (Type::Int(8), Type::Int(64)), (Type::Bool, Type::Int(16))] {
+        let mut clears = edges(to);
+        clears.extend((0..30).map(|_| to.truncate(numbers.next())));
+        for (i, &clear) in clears.iter().enumerate() {
+            let form = FORMS[i % 2];
+            for (op, second) in all_binaries(to) {
+                let right = |b: &mut Builder| {
+                    let x = Word::input(b, 0, from);
+                    let x = ops::cast(b, &x, to);
+                    (op.build)(b, &x, &Word::constant(second, clear), form)
+                };
+                let left = |b: &mut Builder| {
+                    let x = Word::input(b, 0, from);
+                    let x = Word::new(second, ops::cast(b, &x, to).blocks);
+                    (op.build)(b, &Word::constant(to, clear), &x, form)
+                };
+                let (mut right, mut left) = (circuit(right, op.name), circuit(left, op.name));
+                for x in edges(from) {
+                    let value = to.truncate(number(from, x) as u64);
+                    assert_eq!(right.run(&[x]), (op.clear)(to, value, clear), "{from} {} {x:#x} {clear:#x}", op.name);
+                    assert_eq!(left.run(&[x]), (op.clear)(to, clear, value), "{from} {} {clear:#x} {x:#x}", op.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_operation_on_operands_that_share_leaves() {
+    let mut numbers = Numbers(10);
+    let relatives: [fn(&mut Builder, &Word, &Word) -> Word; 6] = [
+        |b, x, _| ops::shift_clear(b, ShiftOp::RotateLeft, x, 2),
+        |b, x, _| ops::shift_clear(b, ShiftOp::Right, x, 6),
+        |_, x, _| ops::not(x),
+        |_, x, _| Word::new(x.ty, vec![x.blocks[0].clone(); x.blocks.len()]),
+        |_, x, flag| Word::new(x.ty, vec![flag.blocks[0].clone(); x.blocks.len()]),
+        |b, x, flag| {
+            let other = ops::shift_clear(b, ShiftOp::RotateLeft, x, 4);
+            ops::select(b, flag, x, &other)
+        },
+    ];
+    for (ty, form) in [Type::Uint(16), Type::Int(16)].into_iter().flat_map(|ty| FORMS.map(|form| (ty, form))) {
+        for (relative, op, second) in
+            relatives.iter().flat_map(|relative| all_binaries(ty).map(move |(op, second)| (relative, op, second)))
+        {
+            for swapped in [false, true] {
+                let related = |b: &mut Builder| {
+                    let (x, flag) = (Word::input(b, 0, ty), Word::input(b, 1, Type::Bool));
+                    let y = relative(b, &x, &flag);
+                    if swapped { (y, x) } else { (x, y) }
+                };
+                let mut operands = [false, true].map(|right| {
+                    let mut b = Builder::new();
+                    let (x, y) = related(&mut b);
+                    Circuit::new(&b, &[if right { &y } else { &x }])
+                });
+                let build = |b: &mut Builder| {
+                    let (x, y) = related(b);
+                    (op.build)(b, &x, &Word::new(second, y.blocks), form)
+                };
+                let mut circuit = circuit(build, op.name);
+                for _ in 0..50 {
+                    let row = [ty.truncate(numbers.next()), numbers.next() & 1];
+                    let [x, y] = [operands[0].run(&row), operands[1].run(&row)];
+                    assert_eq!(circuit.run(&row), (op.clear)(ty, x, y), "{ty} {form:?} {} {x:#x} {y:#x}", op.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn truth_values_that_share_leaves_are_selected() {
+    for choice in 0..64 {
+        let pick = |value: u64, i: u32| (value >> (choice >> (2 * i) & 3)) & 1;
+        let build = |b: &mut Builder| {
+            let flags = [0, 1].map(|i| Word::input(b, i, Type::Bool));
+            let all = [flags[0].clone(), flags[1].clone(), ops::not(&flags[0]), ops::not(&flags[1])];
+            let [c, x, y] = [0, 1, 2].map(|i| all[choice >> (2 * i) & 3].clone());
+            ops::select(b, &c, &x, &y)
+        };
+        let mut circuit = circuit(build, "select");
+        for (p, q) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let all = p | q << 1 | (1 - p) << 2 | (1 - q) << 3;
+            let expected = if pick(all, 0) == 1 { pick(all, 1) } else { pick(all, 2) };
+            assert_eq!(circuit.run(&[p, q]), expected, "{choice} {p} {q}");
+        }
+    }
+}
