@@ -180,7 +180,12 @@ impl<B: Backend> Engine<B> {
         let started = Instant::now();
         let loaded_key = backend.load_key(key)?;
         let properties = backend.properties();
-        tracing::info!(backend = properties.name, device = properties.device, seconds = started.elapsed().as_secs_f64(), "key loaded");
+        tracing::info!(
+            backend = properties.name,
+            device = properties.device,
+            seconds = started.elapsed().as_secs_f64(),
+            "key loaded"
+        );
         Ok(Self { backend, key: loaded_key, scheme: key.scheme(), loaded: Mutex::default() })
     }
 
@@ -434,11 +439,10 @@ impl<'a, B: Backend> Run<'a, B> {
 
     fn observe(&mut self, rows: usize) -> Result<()> {
         let (bootstraps, total) = (self.report.bootstraps, self.total);
-        match &mut self.options.observer {
-            Some(observer) if observer(Progress { bootstraps, total, rows }).is_break() => {
-                Err(Error::Cancelled { bootstraps, total })
-            }
-            _ => Ok(()),
+        let Some(observer) = &mut self.options.observer else { return Ok(()) };
+        match observer(Progress { bootstraps, total, rows }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Cancelled { bootstraps, total }),
         }
     }
 

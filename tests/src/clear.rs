@@ -1,7 +1,7 @@
 //! The naive oracle: programs over plain integers, one value at a time.
 
-use fhe_core::program::graph::{BinaryOp, CompareOp, Graph, NodeId, Op, ShiftOp};
 use fhe_core::Type;
+use fhe_core::program::graph::{BinaryOp, CompareOp, Graph, NodeId, Op, ShiftOp};
 
 /// The outputs of `graph` for these inputs, all as the bits of their types.
 #[must_use]
@@ -73,7 +73,6 @@ fn shift(op: ShiftOp, ty: Type, a: u64, amount: u64) -> u64 {
         ShiftOp::RotateRight => rotate_left((bits - amount) % bits),
     }
 }
-
 
 #[cfg(test)]
 mod tests {

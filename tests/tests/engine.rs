@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use fhe_core::{
-    Batch, ClientKey, Engine, Error, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type,
-};
+use fhe_core::{Batch, ClientKey, Engine, Error, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type};
 
 fn client() -> ClientKey {
     ClientKey::simulated(ParameterSet::default())
@@ -111,9 +109,9 @@ fn progress_is_reported_and_a_run_can_be_cancelled() {
     let last = seen.last().unwrap();
     assert_eq!((last.bootstraps, last.total, last.rows), (24, 24, 3));
 
-    let stop = RunOptions::new().form(Form::Throughput).observe(|progress| {
-        if progress.bootstraps >= 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
+    let stop = RunOptions::new()
+        .form(Form::Throughput)
+        .observe(|progress| if progress.bootstraps >= 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
     let error = engine.run_with(&sum(), &inputs, stop).unwrap_err();
     assert!(matches!(error, Error::Cancelled { bootstraps: 9, total: 24 }), "{error}");
 }

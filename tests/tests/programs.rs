@@ -1,10 +1,8 @@
 //! Random programs on the simulation backend against plain integers, in both forms.
 
-use fhe_core::{
-    Batch, ClientKey, Column, Engine, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type,
-};
 use fhe_core::program::graph::Graph;
 use fhe_core::program::{OutputNoise, ProgramOptions};
+use fhe_core::{Batch, ClientKey, Column, Engine, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type};
 use fhe_tests::clear;
 use fhe_tests::random_programs::{TYPES, graphs};
 use proptest::prelude::*;

@@ -12,9 +12,7 @@ use fhe_benches::catalogue::{OPERATIONS, Operation};
 use fhe_benches::paired::{Pair, measure};
 use fhe_core::backend::Backend;
 use fhe_core::lookup::{Lookup, LookupOutput, LookupTable};
-use fhe_core::{
-    Batch, ClientKey, Column, CpuBackend, Engine, EvaluationKey, ParameterSet, Program, RunOptions, Type,
-};
+use fhe_core::{Batch, ClientKey, Column, CpuBackend, Engine, EvaluationKey, ParameterSet, Program, RunOptions, Type};
 use rayon::prelude::*;
 use serde::Serialize;
 use tfhe::core_crypto::prelude::{LweCiphertext, keyswitch_lwe_ciphertext};
@@ -165,7 +163,8 @@ impl Peers {
                 failed = done.err();
             },
             || {
-                outputs = blocks.par_iter().map(|block| self.server.as_ref().apply_lookup_table(block, &table)).collect();
+                outputs =
+                    blocks.par_iter().map(|block| self.server.as_ref().apply_lookup_table(block, &table)).collect();
             },
         );
         failed.map_or(Ok(()), Err)?;

@@ -290,13 +290,7 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
-    fn keyswitch(
-        &self,
-        key: &CpuKey,
-        count: usize,
-        source: &CpuCiphertexts,
-        target: &mut CpuSwitched,
-    ) -> Result<()> {
+    fn keyswitch(&self, key: &CpuKey, count: usize, source: &CpuCiphertexts, target: &mut CpuSwitched) -> Result<()> {
         same_size("words of a ciphertext to keyswitch", source.size, key.geometry.big_lwe_size())?;
         same_size("words of a keyswitched ciphertext", target.size, key.geometry.small_lwe_size())?;
         sub_range("ciphertexts to keyswitch", 0..count, source.len())?;

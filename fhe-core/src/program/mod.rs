@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use crate::circuit::{Plan, Statistics};
-use crate::container;
 use crate::error::{Error, Result};
+use crate::file::{self, Kind};
 pub use crate::integer::Form;
 pub use graph::Graph;
 pub use trace::{Amount, Encrypted, Operand, Trace};
@@ -67,8 +67,6 @@ struct Stored {
     graph: Graph,
     options: ProgramOptions,
 }
-
-const KIND: container::Kind = container::Kind::Program;
 
 impl Program {
     /// Traces `code`: everything that it declares on the [`Trace`] becomes the program.
@@ -148,9 +146,9 @@ impl Program {
     /// # Errors
     /// [`Error::Malformed`] if the graph cannot be encoded, which no valid program is known to cause.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let payload = encode(&Stored { graph: self.inner.graph.clone(), options: self.inner.options })?;
+        let stored = Stored { graph: self.inner.graph.clone(), options: self.inner.options };
         let mut bytes = Vec::new();
-        container::write(&mut bytes, KIND, &payload)?;
+        file::write(&mut bytes, Kind::Program, &stored, 0, |_| Ok(()))?;
         Ok(bytes)
     }
 
@@ -159,9 +157,7 @@ impl Program {
     /// # Errors
     /// [`Error::Malformed`] for anything but the bytes of a program; errors as [`Program::trace`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let payload = container::read(bytes, KIND)?;
-        let stored: Stored =
-            postcard::from_bytes(&payload).map_err(|error| Error::malformed("program", error))?;
+        let stored = file::read(bytes, Kind::Program, |stored: Stored, _| Ok(stored))?;
         Self::from_graph(stored.graph, stored.options)
     }
 }

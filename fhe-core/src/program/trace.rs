@@ -331,7 +331,7 @@ impl<U: ClearUnsigned> Amount for Encrypted<U> {
 
 impl<U: ClearUnsigned> Amount for &Encrypted<U> {
     fn shift(&self, op: ShiftOp, value: NodeId, operation: &'static str, trace: &Trace) -> Op {
-        (*self).shift(op, value, operation, trace)
+        Amount::shift(*self, op, value, operation, trace)
     }
 }
 
