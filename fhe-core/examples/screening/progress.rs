@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fhe_core::engine::Progress;
+use fhe_core::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Seconds between two lines where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Shows the progress of one run.
-pub struct ProgressLine {
+pub(crate) struct ProgressLine {
     started: Instant,
     shown: Instant,
     style: ProgressStyle,
@@ -22,14 +22,14 @@ pub struct ProgressLine {
 
 impl ProgressLine {
     /// Nothing is shown before the first progress.
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let template = "[{elapsed}] {bar:32} {pos}/{len} bootstraps, {per_sec}, {eta} left";
         let style = ProgressStyle::with_template(template)?.progress_chars("▇▇▁");
         Ok(Self { started: Instant::now(), shown: Instant::now(), style, bar: None })
     }
 
     /// Shows `progress`; never cancels.
-    pub fn observe(&mut self, progress: Progress) -> ControlFlow<()> {
+    pub(crate) fn observe(&mut self, progress: Progress) -> ControlFlow<()> {
         let Progress { bootstraps, total, rows } = progress;
         if std::io::stderr().is_terminal() {
             let style = &self.style;
@@ -48,7 +48,7 @@ impl ProgressLine {
     }
 
     /// Removes the bar.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
