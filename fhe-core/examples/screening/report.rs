@@ -242,6 +242,37 @@ mod tests {
     }
 
     #[test]
+    fn a_disagreement_is_marked_and_fails() {
+        let right =
+            Patient { line: 2, benign: true, clear_votes: 3, clear_benign: true, votes: 3, decrypted_benign: true };
+        let wrong = Patient { line: 7, votes: 2, ..right.clone() };
+        let mut report = Report {
+            backend: "cpu",
+            device: String::new(),
+            rows: 2,
+            agreement: 1,
+            right: 2,
+            trees: 3,
+            bootstraps: 250,
+            keyswitches: 200,
+            levels: 5,
+            client_seconds: 0.0,
+            seconds: 1.25,
+            bootstraps_per_second: 200.0,
+            patients: vec![right, wrong],
+        };
+        let mut out = Vec::new();
+        report.print_table(&["bad".to_owned(), "good".to_owned()], &mut out).unwrap();
+        report.last_line(&mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let marked: Vec<&str> = out.lines().filter(|line| line.contains("DISAGREES")).collect();
+        assert!(marked.len() == 1 && marked[0].trim_start().starts_with("7 "), "{out}");
+        assert!(out.ends_with("\nFAILED rows=2 agreement=1/2 bootstraps=250 seconds=1.2 backend=cpu\n"), "{out}");
+        report.agreement = 2;
+        assert!(report.agrees());
+    }
+
+    #[test]
     fn a_single_wrong_vote_is_a_disagreement() {
         let right =
             Patient { line: 2, benign: true, clear_votes: 6, clear_benign: true, votes: 6, decrypted_benign: true };
