@@ -197,8 +197,8 @@ mod tests {
 
     #[test]
     fn splitting_is_repeatable_and_loses_nothing() {
-        let lines: String = (0..40).map(|index| format!("{index},{}\n", index % 2)).collect();
-        let data = Dataset::read(format!("40,1,bad,good\n{lines}").as_bytes()).unwrap();
+        let lines: Vec<String> = (0..40).map(|index| format!("{index},{}", index % 2)).collect();
+        let data = Dataset::read(format!("40,1,bad,good\n{}\n", lines.join("\n")).as_bytes()).unwrap();
         let (training, unseen) = data.split(0.7, 5).unwrap();
         assert_eq!((training.len(), unseen.len()), (28, 12));
         assert_eq!(data.split(0.7, 5).unwrap(), (training.clone(), unseen.clone()));
