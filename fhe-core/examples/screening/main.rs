@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use fhe_core::{CpuBackend, Program, SimulationBackend};
+use fhe_core::{CpuBackend, SimulationBackend};
 
 use crate::client::{Client, Request};
 use crate::data::{Dataset, Quantiser, Record};
