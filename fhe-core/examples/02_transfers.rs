@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use fhe_core::engine::{RunOptions, RunReport};
-use fhe_core::{Backend, Batch, ClientKey, CpuBackend, Engine, ParameterSet, Program, SimulationBackend};
+use fhe_core::{
+    Backend, Batch, ClientKey, CpuBackend, Engine, ParameterSet, Program, RunOptions, RunReport, SimulationBackend,
+};
 
 /// Moves encrypted amounts between encrypted balances.
 #[derive(Parser)]

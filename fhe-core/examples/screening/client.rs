@@ -6,37 +6,37 @@ use fhe_core::{Batch, ClientKey, ParameterSet};
 use crate::program::{BENIGN, VOTES};
 
 /// What the client sends: nothing in it decrypts.
-pub struct Request {
+pub(crate) struct Request {
     /// The evaluation key, which computes but does not decrypt.
-    pub evaluation_key: Vec<u8>,
+    pub(crate) evaluation_key: Vec<u8>,
     /// The encrypted records.
-    pub batch: Vec<u8>,
+    pub(crate) batch: Vec<u8>,
 }
 
 /// What the client learns about one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Trees that find it benign.
-    pub votes: u8,
+    pub(crate) votes: u8,
     /// Whether that is the majority.
-    pub benign: bool,
+    pub(crate) benign: bool,
 }
 
 /// A client with its own key.
-pub struct Client {
+pub(crate) struct Client {
     key: ClientKey,
 }
 
 impl Client {
     /// Draws a key; a simulated one protects nothing and is there at once.
-    pub fn new(simulated: bool) -> Result<Self> {
+    pub(crate) fn new(simulated: bool) -> Result<Self> {
         let parameters = ParameterSet::default();
         let key = if simulated { ClientKey::simulated(parameters) } else { ClientKey::generate(parameters)? };
         Ok(Self { key })
     }
 
     /// Encrypts the columns under their names.
-    pub fn request(&self, columns: &[(&str, Vec<u8>)]) -> Result<Request> {
+    pub(crate) fn request(&self, columns: &[(&str, Vec<u8>)]) -> Result<Request> {
         let mut batch = Batch::new();
         for (name, values) in columns {
             batch.insert(name, self.key.encrypt(values)?)?;
@@ -48,7 +48,7 @@ impl Client {
     }
 
     /// Decrypts what the server sent back.
-    pub fn open(&self, outputs: &[u8]) -> Result<Vec<Answer>> {
+    pub(crate) fn open(&self, outputs: &[u8]) -> Result<Vec<Answer>> {
         let batch = Batch::read(outputs).context("the answer of the server")?;
         let votes = self.key.decrypt::<u8>(batch.column(VOTES)?)?;
         let benign = self.key.decrypt::<bool>(batch.column(BENIGN)?)?;

@@ -27,36 +27,36 @@ const STATISTICS: [&str; 3] = ["mean", "error", "worst"];
 
 /// One patient.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Line of the file, from 1.
-    pub line: u64,
+    pub(crate) line: u64,
     /// The measurements.
-    pub features: Vec<f64>,
+    pub(crate) features: Vec<f64>,
     /// The diagnosis: class 1 of the file.
-    pub benign: bool,
+    pub(crate) benign: bool,
 }
 
 /// All records of a file.
 #[derive(Debug)]
-pub struct Dataset {
+pub(crate) struct Dataset {
     /// One name for each feature.
-    pub features: Vec<String>,
+    pub(crate) features: Vec<String>,
     /// The names of class 0 and class 1.
-    pub classes: [String; 2],
+    pub(crate) classes: [String; 2],
     /// In the order of the file.
-    pub records: Vec<Record>,
+    pub(crate) records: Vec<Record>,
 }
 
 impl Dataset {
     /// Reads a file.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         Self::read(BufReader::new(file)).with_context(|| format!("cannot use {}", path.display()))
     }
 
     /// Reads records of comma-separated features and a class. The first line holds the number of records, the number
     /// of features and the names of class 0 and 1.
-    pub fn read(source: impl Read) -> Result<Self> {
+    pub(crate) fn read(source: impl Read) -> Result<Self> {
         let mut lines = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(source);
         let mut lines = lines.records();
         let Some(first) = lines.next() else { bail!("the file is empty") };
@@ -81,7 +81,7 @@ impl Dataset {
     }
 
     /// A shuffled copy of the records, cut into those to learn from and the unseen rest.
-    pub fn split(&self, training: f64, seed: u64) -> Result<(Vec<Record>, Vec<Record>)> {
+    pub(crate) fn split(&self, training: f64, seed: u64) -> Result<(Vec<Record>, Vec<Record>)> {
         let mut records = self.records.clone();
         records.shuffle(&mut StdRng::seed_from_u64(seed));
         let cut = (records.len() as f64 * training).round() as usize;
@@ -139,14 +139,14 @@ fn names(features: usize) -> Vec<String> {
 
 /// Maps each feature to 0..=255 over the range that it has in the training records.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Quantiser {
+pub(crate) struct Quantiser {
     /// Smallest and largest value of each feature.
     ranges: Vec<(f64, f64)>,
 }
 
 impl Quantiser {
     /// Takes the ranges from `records`.
-    pub fn fit(records: &[Record]) -> Self {
+    pub(crate) fn fit(records: &[Record]) -> Self {
         let features = records.first().map_or(0, |record| record.features.len());
         let range = |feature: usize| {
             let values = records.iter().map(|record| record.features[feature]);
@@ -156,7 +156,7 @@ impl Quantiser {
     }
 
     /// Values outside the training range become 0 or 255.
-    pub fn apply(&self, features: &[f64]) -> Vec<u8> {
+    pub(crate) fn apply(&self, features: &[f64]) -> Vec<u8> {
         // `as` saturates, and makes 0 of the 0/0 of a feature that is constant.
         let step = |(&value, &(low, high)): (&f64, &(f64, f64))| ((value - low) / (high - low) * 255.0).round() as u8;
         features.iter().zip(&self.ranges).map(step).collect()

@@ -119,6 +119,9 @@ fn run(args: &Args, out: &mut impl Write) -> Result<bool> {
     let columns = columns(&data, &model.forest, &values);
     let request = client.request(&columns)?;
     let client_seconds = started.elapsed().as_secs_f64();
+    if args.backend == BackendName::Simulate {
+        writeln!(out, "\nSIMULATION: what is called key and ciphertext below protects nothing.")?;
+    }
     let bytes = program.to_bytes()?;
     report::describe_request(&request, &bytes, columns.len(), patients.len(), client_seconds, out)?;
     out.flush()?;

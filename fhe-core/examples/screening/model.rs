@@ -12,11 +12,11 @@ use rand::seq::index;
 use rand::{RngExt, SeedableRng};
 
 /// A condition on the way to a leaf: the feature, the threshold, and whether the value is above it.
-pub type Condition = (usize, u8, bool);
+pub(crate) type Condition = (usize, u8, bool);
 
 /// A decision tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tree {
+pub(crate) enum Tree {
     /// The verdict: whether the record is benign.
     Leaf(bool),
     /// Goes on with `above` if the feature is greater than the threshold, with `below` otherwise.
@@ -34,7 +34,7 @@ pub enum Tree {
 
 impl Tree {
     /// The verdict on one record.
-    pub fn benign(&self, values: &[u8]) -> bool {
+    pub(crate) fn benign(&self, values: &[u8]) -> bool {
         match self {
             Self::Leaf(benign) => *benign,
             Self::Split { feature, threshold, below, above } => {
@@ -49,7 +49,7 @@ impl Tree {
 
     /// The conditions that lead to each benign leaf. For any record at most one of the lists is met as a whole: exactly
     /// one if the tree says benign.
-    pub fn benign_paths(&self) -> Vec<Vec<Condition>> {
+    pub(crate) fn benign_paths(&self) -> Vec<Vec<Condition>> {
         let mut paths = Vec::new();
         self.collect_paths(&mut Vec::new(), &mut paths);
         paths
@@ -95,27 +95,27 @@ impl Tree {
 
 /// How a forest is learnt.
 #[derive(Clone, Copy, Debug)]
-pub struct Training {
+pub(crate) struct Training {
     /// Number of trees.
-    pub trees: usize,
+    pub(crate) trees: usize,
     /// Most conditions on the way to a leaf.
-    pub depth: usize,
+    pub(crate) depth: usize,
     /// Features that each tree may use, drawn at random.
-    pub features: usize,
+    pub(crate) features: usize,
     /// Seed of all draws.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// Trees that vote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forest {
+pub(crate) struct Forest {
     /// The trees.
-    pub trees: Vec<Tree>,
+    pub(crate) trees: Vec<Tree>,
 }
 
 impl Forest {
     /// Learns each tree from records and features of its own random choice.
-    pub fn train(records: &[Vec<u8>], benign: &[bool], training: Training) -> Result<Self> {
+    pub(crate) fn train(records: &[Vec<u8>], benign: &[bool], training: Training) -> Result<Self> {
         let mut rng = StdRng::seed_from_u64(training.seed);
         let all = records.first().context("no records to learn from")?.len();
         let tree = |_| {
@@ -128,29 +128,29 @@ impl Forest {
     }
 
     /// How many trees find the record benign.
-    pub fn votes(&self, values: &[u8]) -> usize {
+    pub(crate) fn votes(&self, values: &[u8]) -> usize {
         self.trees.iter().filter(|tree| tree.benign(values)).count()
     }
 
     /// The verdict of the majority.
-    pub fn benign(&self, values: &[u8]) -> bool {
+    pub(crate) fn benign(&self, values: &[u8]) -> bool {
         self.votes(values) > self.majority()
     }
 
     /// A record is benign with more votes than this.
-    pub fn majority(&self) -> usize {
+    pub(crate) fn majority(&self) -> usize {
         self.trees.len() / 2
     }
 
     /// The distinct conditions of all trees, as feature and threshold.
-    pub fn splits(&self) -> BTreeSet<(usize, u8)> {
+    pub(crate) fn splits(&self) -> BTreeSet<(usize, u8)> {
         let mut splits = BTreeSet::new();
         self.trees.iter().for_each(|tree| tree.collect_splits(&mut splits));
         splits
     }
 
     /// The features that any tree looks at, ascending.
-    pub fn features(&self) -> BTreeSet<usize> {
+    pub(crate) fn features(&self) -> BTreeSet<usize> {
         self.splits().into_iter().map(|(feature, _)| feature).collect()
     }
 }

@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use fhe_core::program::{OutputNoise, ProgramOptions};
-use fhe_core::{Encrypted, Program, Trace};
+use fhe_core::{Encrypted, OutputNoise, Program, ProgramOptions, Trace};
 
 use crate::model::{Condition, Forest};
 
 /// How many trees find the record benign, as `u8`.
-pub const VOTES: &str = "votes";
+pub(crate) const VOTES: &str = "votes";
 /// Whether that is the majority, as `bool`.
-pub const BENIGN: &str = "benign";
+pub(crate) const BENIGN: &str = "benign";
 
 type Inputs = BTreeMap<usize, Encrypted<u8>>;
 
 /// Traces `forest`. The inputs are the features that it looks at, called by their `names`; the outputs are [`VOTES`]
 /// and [`BENIGN`].
-pub fn trace(forest: &Forest, names: &[String]) -> Result<Program> {
+pub(crate) fn trace(forest: &Forest, names: &[String]) -> Result<Program> {
     ensure!(!forest.features().is_empty(), "no tree looks at any feature: there is nothing to compute");
     // Both outputs are decrypted next, so they need not be as good as fresh ciphertexts.
     let options = ProgramOptions { output_noise: OutputNoise::AsComputed };

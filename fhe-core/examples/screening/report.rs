@@ -5,8 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use fhe_core::Program;
-use fhe_core::program::Form;
+use fhe_core::{Form, Program};
 use serde::Serialize;
 
 use crate::client::Request;
@@ -14,31 +13,31 @@ use crate::server::Response;
 
 /// One screened record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Patient {
+pub(crate) struct Patient {
     /// Line of the file.
-    pub line: u64,
+    pub(crate) line: u64,
     /// The diagnosis in the file.
-    pub benign: bool,
+    pub(crate) benign: bool,
     /// Votes for benign of the clear model.
-    pub clear_votes: usize,
+    pub(crate) clear_votes: usize,
     /// Verdict of the clear model.
-    pub clear_benign: bool,
+    pub(crate) clear_benign: bool,
     /// Decrypted votes for benign.
-    pub votes: u8,
+    pub(crate) votes: u8,
     /// Decrypted verdict.
-    pub decrypted_benign: bool,
+    pub(crate) decrypted_benign: bool,
 }
 
 impl Patient {
     /// Whether the decrypted answer is the one of the clear model, in votes and verdict.
-    pub fn agrees(&self) -> bool {
+    pub(crate) fn agrees(&self) -> bool {
         usize::from(self.votes) == self.clear_votes && self.decrypted_benign == self.clear_benign
     }
 }
 
 /// The result of a screening.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     backend: &'static str,
     device: String,
     rows: usize,
@@ -60,7 +59,7 @@ pub struct Report {
 
 impl Report {
     /// Counts up what came back.
-    pub fn new(patients: Vec<Patient>, trees: usize, client_seconds: f64, response: &Response) -> Self {
+    pub(crate) fn new(patients: Vec<Patient>, trees: usize, client_seconds: f64, response: &Response) -> Self {
         let run = &response.report;
         Self {
             backend: response.backend,
@@ -80,12 +79,12 @@ impl Report {
     }
 
     /// Whether every row agrees with the clear model.
-    pub fn agrees(&self) -> bool {
+    pub(crate) fn agrees(&self) -> bool {
         self.agreement == self.rows
     }
 
     /// The table and the figures.
-    pub fn print(&self, classes: &[String; 2], response: &Response, out: &mut impl Write) -> Result<()> {
+    pub(crate) fn print(&self, classes: &[String; 2], response: &Response, out: &mut impl Write) -> Result<()> {
         self.print_table(classes, out)?;
         let megabytes = |bytes: usize| bytes as f64 / 1e6;
         writeln!(
@@ -154,7 +153,7 @@ impl Report {
     }
 
     /// The line for scripts: what was done and whether it came out right.
-    pub fn last_line(&self, out: &mut impl Write) -> Result<()> {
+    pub(crate) fn last_line(&self, out: &mut impl Write) -> Result<()> {
         let Self { rows, agreement, bootstraps, seconds, backend, .. } = self;
         let word = if self.agrees() { "OK" } else { "FAILED" };
         writeln!(
@@ -166,7 +165,7 @@ impl Report {
     }
 
     /// Writes everything to a file.
-    pub fn write_json(&self, path: &Path) -> Result<()> {
+    pub(crate) fn write_json(&self, path: &Path) -> Result<()> {
         let mut file = File::create(path)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         writeln!(file)?;
@@ -175,7 +174,7 @@ impl Report {
 }
 
 /// `part` of `all`, in percent.
-pub fn percent(part: usize, all: usize) -> f64 {
+pub(crate) fn percent(part: usize, all: usize) -> f64 {
     100.0 * part as f64 / all.max(1) as f64
 }
 
@@ -187,7 +186,7 @@ fn bar(votes: usize, trees: usize) -> String {
 }
 
 /// The size of the program.
-pub fn describe_program(program: &Program, out: &mut impl Write) -> Result<()> {
+pub(crate) fn describe_program(program: &Program, out: &mut impl Write) -> Result<()> {
     let size = program.statistics(Form::Throughput)?;
     writeln!(out, "\nProgram, traced from the model once and run over all records together")?;
     writeln!(
@@ -203,7 +202,7 @@ pub fn describe_program(program: &Program, out: &mut impl Write) -> Result<()> {
 }
 
 /// What the client sends to the server.
-pub fn describe_request(
+pub(crate) fn describe_request(
     request: &Request,
     program: &[u8],
     columns: usize,
@@ -240,6 +239,37 @@ mod tests {
         assert_eq!(bar(0, 3), "▁▁▁");
         assert_eq!(bar(255, 255), "▇".repeat(15));
         assert_eq!(bar(12, 11), "▇".repeat(11));
+    }
+
+    #[test]
+    fn a_disagreement_is_marked_and_fails() {
+        let right =
+            Patient { line: 2, benign: true, clear_votes: 3, clear_benign: true, votes: 3, decrypted_benign: true };
+        let wrong = Patient { line: 7, votes: 2, ..right.clone() };
+        let mut report = Report {
+            backend: "cpu",
+            device: String::new(),
+            rows: 2,
+            agreement: 1,
+            right: 2,
+            trees: 3,
+            bootstraps: 250,
+            keyswitches: 200,
+            levels: 5,
+            client_seconds: 0.0,
+            seconds: 1.25,
+            bootstraps_per_second: 200.0,
+            patients: vec![right, wrong],
+        };
+        let mut out = Vec::new();
+        report.print_table(&["bad".to_owned(), "good".to_owned()], &mut out).unwrap();
+        report.last_line(&mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let marked: Vec<&str> = out.lines().filter(|line| line.contains("DISAGREES")).collect();
+        assert!(marked.len() == 1 && marked[0].trim_start().starts_with("7 "), "{out}");
+        assert!(out.ends_with("\nFAILED rows=2 agreement=1/2 bootstraps=250 seconds=1.2 backend=cpu\n"), "{out}");
+        report.agreement = 2;
+        assert!(report.agrees());
     }
 
     #[test]

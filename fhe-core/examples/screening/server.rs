@@ -4,27 +4,27 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fhe_core::engine::{Progress, RunOptions, RunReport};
-use fhe_core::{Backend, Batch, Engine, EvaluationKey, Program};
+
+use fhe_core::{Backend, Batch, Engine, EvaluationKey, Program, Progress, RunOptions, RunReport};
 
 use crate::client::Request;
 
 /// What the server sends back, and what it can say about its work.
-pub struct Response {
+pub(crate) struct Response {
     /// The encrypted outputs.
-    pub outputs: Vec<u8>,
+    pub(crate) outputs: Vec<u8>,
     /// Reading the client's bytes and loading its key.
-    pub loading: Duration,
+    pub(crate) loading: Duration,
     /// Counts and times of the run.
-    pub report: RunReport,
+    pub(crate) report: RunReport,
     /// Name of the backend.
-    pub backend: &'static str,
+    pub(crate) backend: &'static str,
     /// What the backend runs on.
-    pub device: String,
+    pub(crate) device: String,
 }
 
 /// Runs `program` over the request on any backend.
-pub fn answer<B: Backend>(
+pub(crate) fn answer<B: Backend>(
     backend: B,
     program: &[u8],
     request: &Request,
