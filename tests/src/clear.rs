@@ -21,7 +21,7 @@ pub fn evaluate(graph: &Graph, inputs: &[u64]) -> Vec<u64> {
             Op::ShiftClear(op, a, amount) => shift(*op, node.ty, value(a), u64::from(*amount)),
             Op::Shift(op, a, amount) => shift(*op, node.ty, value(a), value(amount)),
             Op::Cast(a) => signed(ty_of(a), value(a)) as u64,
-            Op::Sum(all) => all.iter().fold(0, |sum, id| sum.wrapping_add(value(id))),
+            Op::Sum(all) => all.iter().fold(0u64, |sum, id| sum.wrapping_add(value(id))),
             Op::Count(all) => all.iter().map(value).sum(),
             Op::All(all) => u64::from(all.iter().all(|id| value(id) == 1)),
             Op::Any(all) => u64::from(all.iter().any(|id| value(id) == 1)),

@@ -2,6 +2,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a failed assertion is how a test reports")]
 
 pub mod clear;
+pub mod columns;
 pub mod conformance;
 pub mod random_programs;
 pub mod reference;

@@ -16,7 +16,8 @@ use fhe_core::{Batch, ClientKey, Column, CpuBackend, Engine, EvaluationKey, Para
 use rayon::prelude::*;
 use serde::Serialize;
 use tfhe::core_crypto::prelude::{LweCiphertext, keyswitch_lwe_ciphertext};
-use tfhe::integer::{BooleanBlock, RadixCiphertext, ServerKey};
+use tfhe::integer::prelude::ServerKeyDefaultCMux;
+use tfhe::integer::{BooleanBlock, IntegerCiphertext, RadixCiphertext, ServerKey};
 use tfhe::shortint::Ciphertext;
 use tfhe::shortint::atomic_pattern::expanded::ExpandedAtomicPatternServerKey;
 
@@ -131,7 +132,7 @@ impl Peers {
     fn blocks(&self, count: usize) -> Result<(Vec<bool>, Column, Vec<Ciphertext>)> {
         let values: Vec<bool> = (0..count).map(|index| index % 3 == 0).collect();
         let column = self.client.encrypt(&values)?;
-        let peers = column.to_tfhe::<tfhe::FheBool>()?.into_iter().map(tfhe::FheBool::into_raw_parts).collect();
+        let peers = column.to_tfhe::<BooleanBlock>()?.into_iter().map(BooleanBlock::into_raw_parts).collect();
         Ok((values, column, peers))
     }
 
@@ -174,10 +175,7 @@ impl Peers {
         backend.download(&result, 0..count, &mut words)?;
         let ours = Column::from_words(Type::Bool, column.scheme(), words, column.infos().to_vec())?;
         ensure!(self.client.decrypt::<bool>(&ours)? == expected, "{name}: our result is wrong");
-        let peers: Vec<tfhe::FheBool> = outputs
-            .into_iter()
-            .map(|block| tfhe::FheBool::new(BooleanBlock::new_unchecked(block), tfhe::Tag::default(), <_>::default()))
-            .collect();
+        let peers = outputs.into_iter().map(BooleanBlock::new_unchecked);
         let peers = Column::from_tfhe(peers, self.client.parameters())?;
         ensure!(self.client.decrypt::<bool>(&peers)? == expected, "{name}: the peer's result is wrong");
         self.push(name, pair, count as u64, bootstraps_peer);

@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 use serde::Serialize;
-use tfhe::conformance::ParameterSetConformant;
+use serde::de::DeserializeOwned;
 use tfhe::core_crypto::prelude::{CiphertextModulus, LweCiphertextOwned};
 use tfhe::integer::ciphertext::{DataKind, Expandable};
 use tfhe::integer::{BooleanBlock, IntegerCiphertext, IntegerRadixCiphertext, RadixCiphertext, SignedRadixCiphertext};
 use tfhe::shortint::ciphertext::{Degree, NoiseLevel};
 use tfhe::shortint::parameters::{AtomicPatternKind, CarryModulus, MessageModulus};
-use tfhe::shortint::{Ciphertext, PBSOrder};
+use tfhe::shortint::{Ciphertext, CompressedCiphertext, PBSOrder};
 use tfhe::{
     CompressedFheBool, CompressedFheInt8, CompressedFheInt16, CompressedFheInt32, CompressedFheInt64,
     CompressedFheUint8, CompressedFheUint16, CompressedFheUint32, CompressedFheUint64, FheBool, FheInt8, FheInt16,
@@ -17,6 +17,7 @@ use tfhe::{
 
 use super::{BlockInfo, Column};
 use crate::error::{Error, Result};
+use crate::file;
 use crate::params::{ParameterSet, Scheme};
 use crate::types::{MESSAGE_BITS, MESSAGE_MODULUS, Type};
 
@@ -59,29 +60,37 @@ pub trait TfheInput: sealed::IntoBlocks {}
 /// ones.
 pub trait TfheValue: TfheInput + sealed::FromBlocks {}
 
-/// Whether a compressed ciphertext is a seeded one. Which it is, the `tfhe` crate tells nobody outside but its
-/// serialisation: the value starts with an `enum` of which `Seeded` is the first variant.
-fn is_seeded(value: &impl Serialize) -> bool {
-    let mut variant = [u8::MAX];
-    // One byte is all that is asked for; that there is no room for the rest is the expected outcome.
-    let _ = postcard::to_slice(value, &mut variant);
-    variant == [0]
-}
-
-fn check_compressed(seeded: bool, conformant: bool, params: ParameterSet, what: impl Fn() -> String) -> Result<()> {
-    if !seeded {
-        let reason = "its modulus was switched to compress it, which only a bootstrap undoes".to_owned();
-        return Err(Error::Unavailable { what: what(), reason });
-    }
-    if !conformant {
-        return Err(Error::ParameterMismatch {
-            what: what(),
-            found: "other parameters or an altered degree".to_owned(),
-            expected_by: "the column",
-            expected: params.to_string(),
-        });
-    }
-    Ok(())
+/// The blocks of a compressed ciphertext that a client made, decompressed; `S` is one block or several.
+///
+/// That a ciphertext is such a one, and which blocks it has, the `tfhe` crate tells nobody outside but its
+/// serialisation: it starts with an `enum`, whose first variant is the seeded blocks.
+fn decompress<S>(value: &impl Serialize, params: ParameterSet, what: impl Fn() -> String) -> Result<Vec<Ciphertext>>
+where
+    S: DeserializeOwned + IntoIterator<Item = CompressedCiphertext>,
+{
+    let unavailable = |reason: &str| Error::Unavailable { what: what(), reason: reason.to_owned() };
+    let bytes = postcard::to_allocvec(value).map_err(|_| unavailable("it cannot be serialised"))?;
+    let Some((0, seeded)) = bytes.split_first() else {
+        return Err(unavailable("its modulus was switched to compress it, which only a bootstrap undoes"));
+    };
+    let (blocks, _) = postcard::take_from_bytes::<S>(seeded).map_err(|_| unavailable("its form is unknown"))?;
+    let modulus = CiphertextModulus::new_native();
+    let expand = |block: CompressedCiphertext| {
+        let (dimension, found) = (block.ct.lwe_size().to_lwe_dimension().0, block.ct.ciphertext_modulus());
+        if dimension != params.big_lwe_dimension() || found != modulus {
+            return Err(Error::ParameterMismatch {
+                what: what(),
+                found: format!("(dimension {dimension}, modulus {found})"),
+                expected_by: "the column",
+                expected: format!("{params} (dimension {}, modulus {modulus})", params.big_lwe_dimension()),
+            });
+        }
+        if !file::seed_is_sound(&block.ct.compression_seed()) {
+            return Err(Error::malformed("a compressed ciphertext", format!("{} has an invalid seed", what())));
+        }
+        Ok(block.decompress())
+    };
+    blocks.into_iter().map(expand).collect()
 }
 
 macro_rules! high_level {
@@ -113,9 +122,7 @@ macro_rules! high_level {
             const TYPE: Option<Type> = Some($ty);
 
             fn into_blocks(self, params: ParameterSet, what: impl Fn() -> String) -> Result<Vec<Ciphertext>> {
-                let conformant = self.is_conformant(&params.to_tfhe().into());
-                check_compressed(is_seeded(&self), conformant, params, &what)?;
-                sealed::IntoBlocks::into_blocks(self.decompress(), params, what)
+                decompress::<Vec<CompressedCiphertext>>(&self, params, what)
             }
         }
     )*};
@@ -198,9 +205,7 @@ impl sealed::IntoBlocks for CompressedFheBool {
     const TYPE: Option<Type> = Some(Type::Bool);
 
     fn into_blocks(self, params: ParameterSet, what: impl Fn() -> String) -> Result<Vec<Ciphertext>> {
-        let conformant = self.is_conformant(&params.to_tfhe().into());
-        check_compressed(is_seeded(&self), conformant, params, &what)?;
-        sealed::IntoBlocks::into_blocks(self.decompress(), params, what)
+        decompress::<[CompressedCiphertext; 1]>(&self, params, what)
     }
 }
 
@@ -244,12 +249,14 @@ impl Column {
         let infos = rows.map(|(row, (words, value))| {
             let row = first + row;
             let blocks = value.into_blocks(params, || format!("row {row} of a {ty} column"))?;
+            let targets = words.chunks_exact_mut(words_per_block);
+            let check = |(index, (block, words))| take_block(block, words, params, ty, row, index);
+            // Other parameters first: they explain another number of blocks.
+            let infos = blocks.iter().zip(targets).enumerate().map(check).collect::<Result<Vec<_>>>()?;
             if blocks.len() != ty.blocks() {
                 return Err(Error::Shape { what: "blocks of a value", found: blocks.len(), expected: ty.blocks() });
             }
-            let targets = words.chunks_exact_mut(words_per_block);
-            let check = |(index, (block, words))| take_block(block, words, params, ty, row, index);
-            blocks.iter().zip(targets).enumerate().map(check).collect()
+            Ok(infos)
         });
         // Collected before the first error is looked for, so that it is always the same one.
         let infos: Vec<Result<Vec<BlockInfo>>> = infos.collect();

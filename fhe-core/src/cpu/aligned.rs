@@ -50,7 +50,7 @@ impl<T: Scalar> AlignedVec<T> {
 #[inline(always)]
 pub(crate) fn as_vectors<S: Simd, const G: usize>(scalars: &[f64]) -> &[[S::F64; G]] {
     let group = G * S::LANES;
-    assert!(scalars.as_ptr().cast::<[S::F64; G]>().is_aligned() && scalars.len() % group == 0);
+    assert!(scalars.as_ptr().cast::<[S::F64; G]>().is_aligned() && scalars.len().is_multiple_of(group));
     // SAFETY: alignment and length were just checked; `Simd` promises that `F64` is exactly
     // `LANES` doubles without padding, so the groups cover the same bytes.
     unsafe { std::slice::from_raw_parts(scalars.as_ptr().cast(), scalars.len() / group) }
@@ -60,7 +60,7 @@ pub(crate) fn as_vectors<S: Simd, const G: usize>(scalars: &[f64]) -> &[[S::F64;
 #[inline(always)]
 pub(crate) fn as_vectors_mut<S: Simd, const G: usize>(scalars: &mut [f64]) -> &mut [[S::F64; G]] {
     let group = G * S::LANES;
-    assert!(scalars.as_ptr().cast::<[S::F64; G]>().is_aligned() && scalars.len() % group == 0);
+    assert!(scalars.as_ptr().cast::<[S::F64; G]>().is_aligned() && scalars.len().is_multiple_of(group));
     // SAFETY: as in `as_vectors`, and the exclusive borrow is passed on.
     unsafe { std::slice::from_raw_parts_mut(scalars.as_mut_ptr().cast(), scalars.len() / group) }
 }

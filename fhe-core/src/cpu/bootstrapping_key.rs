@@ -32,7 +32,7 @@ impl FourierBootstrappingKey {
     /// Converts a standard-domain key, in parallel on the current rayon pool.
     ///
     /// `words`: `[input i < n][row r < 2][polynomial c < 2][coefficient < N]`, torus words modulo
-    /// 2^64; row r = 0 encrypts -s_i S q/B, row 1 encrypts s_i q/B. This is the layout of
+    /// 2^64; row r = 0 encrypts `-s_i S q/B`, row 1 `s_i q/B`. This is the layout of
     /// `LweBootstrapKey` of the `tfhe` crate with one level and GLWE dimension 1.
     ///
     /// # Panics

@@ -12,7 +12,7 @@
 //! read from memory once per batch, whatever the number of threads.
 //!
 //! Words are the upper 32 bits of the key's: rounding them adds about 2^-25 of the torus, against
-//! 2^-11 of keyswitch noise; `tests::keyswitch` checks the sum.
+//! 2^-11 of keyswitch noise; `tests::real_keys` checks the sum.
 //!
 //! Source: Chillotti, Gama, Georgieva, Izabachene, "TFHE" (2020), algorithm 2, with digits;
 //! modulus switch: the `tfhe` crate, `core_crypto/algorithms/modulus_switch.rs` (definition only).

@@ -75,6 +75,7 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     fn low_words(self, a: [Self::F64; 2]) -> Self::U32;
 
     /// Hints that the cache line of `at` will be read soon.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // the address is what matters
     fn prefetch(self, at: &f64);
 }
 

@@ -1,11 +1,13 @@
 //! Kernels against naive oracles, then bootstraps with real keys of the `tfhe` crate.
 
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+
 mod kernels;
 mod real_keys;
 
 use super::simd::SimdLevel;
 
-/// A small generator of reproducible words (SplitMix64).
+/// A small generator of reproducible words (`SplitMix64`).
 pub(super) struct Random(pub(super) u64);
 
 impl Random {

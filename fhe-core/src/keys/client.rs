@@ -20,7 +20,7 @@ use crate::torus;
 use crate::types::{Clear, MESSAGE_BITS, MESSAGE_MODULUS, Type};
 
 /// Longest client key that is read: the secret keys of every optional feature together stay far below.
-const MAX_BYTES: u64 = 1 << 24;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The secret key. It never leaves the client.
 ///

@@ -73,7 +73,8 @@ impl EvaluationKey {
     /// bound, so a key that lies about one of them is refused as well.
     ///
     /// # Errors
-    /// [`Error::UnsupportedParameters`], naming what the key is and which sets are supported.
+    /// [`Error::UnsupportedParameters`], naming what the key is and which sets are supported; [`Error::Malformed`] for
+    /// a seed that cannot be expanded.
     pub fn from_tfhe(key: CompressedServerKey) -> Result<Self> {
         let (integer_key, .., tag) = key.into_raw_parts();
         let matches =
@@ -84,6 +85,11 @@ impl EvaluationKey {
             let moduli = format!("message {}, carry {}", key.message_modulus.0, key.carry_modulus.0);
             return Err(params::unsupported(format!("{}, {moduli}", describe(&key.compressed_ap_server_key))));
         };
+        let key = integer_key.into_raw_parts();
+        if !seeds_are_sound(&key.compressed_ap_server_key) {
+            return Err(Error::malformed(Kind::EvaluationKey.name(), "it has an invalid seed"));
+        }
+        let integer_key = tfhe::integer::CompressedServerKey::from_raw_parts(key);
         let key = CompressedServerKey::from_raw_parts(integer_key, None, None, None, None, None, None, None, None, tag);
         Ok(Self { params, key: Some(Arc::new(key)) })
     }
@@ -193,6 +199,12 @@ impl EvaluationKey {
         file::read_all(reader, MAX_TFHE_BYTES, Kind::EvaluationKey, &mut bytes)?;
         Self::from_tfhe(file::parse_tfhe(&bytes, Kind::EvaluationKey.name())?)
     }
+}
+
+fn seeds_are_sound(key: &CompressedAtomicPatternServerKey) -> bool {
+    let CompressedAtomicPatternServerKey::Standard(key) = key else { return false };
+    let ShortintCompressedBootstrappingKey::Classic { bsk, .. } = key.bootstrapping_key() else { return false };
+    file::seed_is_sound(&key.key_switching_key().compression_seed()) && file::seed_is_sound(&bsk.compression_seed())
 }
 
 /// What an unsupported key is, from fields only: the `tfhe` crate's derived dimensions divide by what may be zero.

@@ -6,6 +6,8 @@
 mod client;
 mod evaluation;
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 pub use client::ClientKey;

@@ -4,6 +4,7 @@
 //! a token exists only if `new` found the instruction set, so executing the instruction is sound.
 
 use super::{Kernel, MAX_LANES, Simd};
+#[allow(clippy::wildcard_imports)] // some fifty intrinsics
 use core::arch::x86_64::*;
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

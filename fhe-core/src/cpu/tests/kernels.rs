@@ -20,7 +20,7 @@ fn rotated(p: &[u32], exponent: usize, j: usize) -> u32 {
     if from < size { p[from] } else { p[from - size].wrapping_neg() }
 }
 
-/// The digit of one level: x / 2^(32 - base_log) to the nearest integer, ties upwards, modulo B into
+/// The digit of one level: `x / 2^(32 - base_log)` to the nearest integer, ties upwards, modulo B into
 /// `-B/2..B/2`.
 fn digit(x: u32, base_log: u32) -> i64 {
     let (step, base) = (1i64 << (32 - base_log), 1i64 << base_log);

@@ -138,7 +138,7 @@ fn all_inputs_several_tables_all_levels_and_tiles() {
 fn several_coefficients_are_several_functions() {
     let f = fixture(PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128);
     let (ksk, bsk) = f.keys(SimdLevel::detect());
-    let (g, h): (fn(u64) -> u64, fn(u64) -> u64) = (|x| x + 1, |x| 7 - x);
+    let (g, h) = (|x: u64| x + 1, |x: u64| 7 - x);
     let many = f.server.generate_many_lookup_table(&[&g, &h]);
     let table = many.acc.get_body().as_ref().to_vec();
     let inputs = f.encrypt(0..8);
@@ -146,14 +146,14 @@ fn several_coefficients_are_several_functions() {
     let mut switched = vec![0; 8 * f.geometry.small_lwe_size()];
     keyswitch_batch(&f.pool, &ksk, &mut workspace, &Fixture::words(&inputs), &mut switched);
     let coefficients = [0, many.sample_extraction_stride];
-    let jobs: Vec<_> = (0..8).map(|i| BootstrapJob { table: 0, coefficients: &coefficients[..1 + i % 2] }).collect();
+    let jobs: Vec<_> = (0..8).map(|i| BootstrapJob { table: 0, coefficients: &coefficients[..=i % 2] }).collect();
     let big = f.geometry.big_lwe_size();
     let mut out = vec![0; 12 * big];
     bootstrap_batch(&f.pool, &bsk, &mut workspace, &switched, &jobs, &table, &mut out);
     let mut out = out.chunks_exact(big);
     for (x, job) in (0..).zip(&jobs) {
-        for (function, _) in [g, h].iter().zip(job.coefficients) {
-            assert_eq!(f.decrypt(out.next().unwrap(), &inputs[0]), function(x));
+        for (expected, _) in [g(x), h(x)].into_iter().zip(job.coefficients) {
+            assert_eq!(f.decrypt(out.next().unwrap(), &inputs[0]), expected);
         }
     }
 }
