@@ -14,6 +14,7 @@ use fhe_tests::random_programs::graphs;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use tfhe::integer::IntegerCiphertext;
 use tfhe::prelude::*;
 use tfhe::{FheBool, FheInt16, FheUint8, FheUint16, set_server_key};
 
@@ -238,7 +239,7 @@ fn outputs_state_their_noise_and_noisy_ones_are_refused_as_inputs() {
     assert!(column.infos().iter().all(|info| info.noise_norm2 == 2));
     assert_eq!(side.client.decrypt::<u16>(column).unwrap(), [500]);
     let peers: Vec<FheUint16> = column.to_tfhe().unwrap();
-    assert!(peers[0].clone().into_raw_parts().0.blocks.iter().all(|block| block.noise_level().get() == 2));
+    assert!(peers[0].clone().into_raw_parts().0.blocks().iter().all(|block| block.noise_level().get() == 2));
     let error = side.engine.run(&increment, &computed).unwrap_err();
     assert!(matches!(&error, Error::UncleanCiphertext { name, noise_level: 2, .. } if name == "a"), "{error}");
 }
