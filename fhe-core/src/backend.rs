@@ -37,8 +37,11 @@ pub struct Properties {
     pub name: &'static str,
     /// What it runs on, for people: instruction set and threads, or the card.
     pub device: String,
-    /// Bootstraps that fill the machine: with fewer at once, part of it idles.
+    /// Bootstraps that run side by side: with fewer at once, part of the machine idles.
     pub parallelism: usize,
+    /// Bootstraps in one call beyond which throughput hardly rises: what an engine aims for when it cuts a batch into
+    /// chunks of rows.
+    pub batch: usize,
     /// Bytes of ciphertext buffers that a run may take unless the caller says otherwise.
     pub memory: usize,
 }

@@ -1,10 +1,10 @@
-//! The one file form of keys and batches, and bounded reading of the `tfhe` crate's own bytes.
+//! The one file form of keys, batches and programs, and bounded reading of the `tfhe` crate's own bytes.
 //!
 //! ```text
 //! offset  bytes
 //!      0      8  "FHEBATCH"
 //!      8      2  version of the form, 1
-//!     10      1  kind: 1 client key, 2 evaluation key, 3 batch
+//!     10      1  kind: 1 client key, 2 evaluation key, 3 batch, 4 program
 //!     11      1  0
 //!     12      4  h, length of the header
 //!     16      8  b, length of the body
@@ -41,11 +41,12 @@ pub(crate) enum Kind {
     ClientKey = 1,
     EvaluationKey = 2,
     Batch = 3,
+    Program = 4,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::ClientKey, Self::EvaluationKey, Self::Batch].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::ClientKey, Self::EvaluationKey, Self::Batch, Self::Program].into_iter().find(|kind| *kind as u8 == byte)
     }
 
     /// Name in errors.
@@ -54,6 +55,7 @@ impl Kind {
             Self::ClientKey => "a client key",
             Self::EvaluationKey => "an evaluation key",
             Self::Batch => "a batch",
+            Self::Program => "a program",
         }
     }
 
@@ -62,6 +64,7 @@ impl Kind {
             Self::ClientKey => ("read a client key", "write a client key"),
             Self::EvaluationKey => ("read an evaluation key", "write an evaluation key"),
             Self::Batch => ("read a batch", "write a batch"),
+            Self::Program => ("read a program", "write a program"),
         }
     }
 
@@ -71,6 +74,8 @@ impl Kind {
             Self::ClientKey => 1 << 20,
             Self::EvaluationKey => 1 << 28,
             Self::Batch => 1 << 48,
+            // The header holds it all.
+            Self::Program => 0,
         }
     }
 

@@ -18,7 +18,11 @@ pub mod types;
 
 pub use backend::Backend;
 pub use ciphertext::{Batch, Column};
+pub use cpu::CpuBackend;
+pub use engine::{Engine, Progress, RunOptions, RunReport};
 pub use error::{Error, Result};
 pub use keys::{ClientKey, EvaluationKey};
 pub use params::{ParameterSet, Scheme};
-pub use types::{Clear, ClearInteger, Type};
+pub use program::{Encrypted, Form, OutputNoise, Program, ProgramOptions, Trace};
+pub use simulate::SimulationBackend;
+pub use types::{Clear, ClearInteger, ClearUnsigned, Type};

@@ -100,6 +100,14 @@ pub trait Clear: sealed::Sealed + Copy + fmt::Debug + PartialEq + Send + Sync + 
 /// A clear integer: [`Clear`] without `bool`.
 pub trait ClearInteger: Clear {}
 
+/// A clear unsigned integer: what an encrypted shift amount and a count may be.
+pub trait ClearUnsigned: ClearInteger {}
+
+impl ClearUnsigned for u8 {}
+impl ClearUnsigned for u16 {}
+impl ClearUnsigned for u32 {}
+impl ClearUnsigned for u64 {}
+
 impl sealed::Sealed for bool {}
 
 impl Clear for bool {

@@ -1,1 +1,7 @@
-//! Tests.
+//! What the tests of all backends share.
+#![allow(clippy::missing_panics_doc, reason = "a failed assertion is how a test reports")]
+
+pub mod clear;
+pub mod conformance;
+pub mod random_programs;
+pub mod reference;

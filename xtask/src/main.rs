@@ -1,2 +1,111 @@
-//! x
-fn main() {}
+//! Developer commands: `cargo xtask --help`.
+//!
+//! Heavy work lives in binaries of the other packages. They are started from the workspace root without `-p`, so that
+//! cargo resolves the same features as every other build here and compiles the `tfhe` crate only once.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of this workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Measures the CPU backend and the tfhe crate side by side, on the same keys and inputs, in one run.
+    Peers {
+        /// Fewer repetitions, for a first look.
+        #[arg(long)]
+        quick: bool,
+        /// Writes the table as JSON.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Only the measurements whose names contain this.
+        #[arg(long, value_name = "PART")]
+        only: Option<String>,
+        /// Threads for both sides; all cores if absent.
+        #[arg(long, value_name = "N")]
+        threads: Option<usize>,
+    },
+    /// Bootstraps and levels of every operation and width, in both forms.
+    Counts {
+        /// Writes the table as JSON.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Formatting, lints and tests, as the continuous integration runs them.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut option = |name: &str, value: Option<OsString>| {
+        if let Some(value) = value {
+            arguments.extend([name.into(), value]);
+        }
+    };
+    match task {
+        Task::Peers { quick, json, only, threads } => {
+            option("--json", json.map(absolute).transpose()?);
+            option("--only", only.map(Into::into));
+            option("--threads", threads.map(|threads| threads.to_string().into()));
+            if quick {
+                arguments.push("--quick".into());
+            }
+            binary("fhe-peers", &arguments)
+        }
+        Task::Counts { json } => {
+            option("--json", json.map(absolute).transpose()?);
+            binary("fhe-counts", &arguments)
+        }
+        Task::Ci => {
+            cargo(&["fmt".into(), "--all".into(), "--check".into()])?;
+            cargo(&words("clippy --workspace --all-targets --release -- -D warnings"))?;
+            cargo(&words("test --release --workspace"))
+        }
+    }
+}
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split(' ').map(Into::into).collect()
+}
+
+/// The command runs in the workspace root, so paths are made absolute first.
+fn absolute(path: PathBuf) -> Result<OsString> {
+    Ok(std::path::absolute(path)?.into_os_string())
+}
+
+fn binary(name: &str, arguments: &[OsString]) -> Result<()> {
+    let mut line = words("run --release --quiet --bin");
+    line.push(name.into());
+    line.push("--".into());
+    line.extend_from_slice(arguments);
+    cargo(&line)
+}
+
+fn cargo(arguments: &[OsString]) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program).args(arguments).current_dir(root).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo {} ended with {status}", arguments[0].display());
+    }
+    Ok(())
+}

@@ -2,6 +2,12 @@
 
 mod block;
 mod builder;
+mod optimise;
+mod plan;
 
 pub use block::Block;
 pub use builder::Builder;
+pub(crate) use builder::MAX_NORM2;
+#[cfg(test)]
+pub(crate) use builder::Source;
+pub use plan::{Level, OutputBlock, Plan, Statistics};

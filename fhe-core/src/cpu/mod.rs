@@ -1,1 +1,31 @@
-//! To come.
+//! CPU kernels of TFHE bootstrapping: keyswitch, modulus switch, blind rotation, sample extraction.
+//!
+//! | letter | meaning |
+//! |---|---|
+//! | n | LWE dimension of the small key |
+//! | N | polynomial size; the GLWE dimension k is 1, so the big LWE key has dimension N |
+//! | M | N/2, the number of complex points of the Fourier domain |
+//! | W | `f64` lanes of a vector; a vector of words holds 2W lanes |
+//! | T | ciphertexts in a tile |
+//!
+//! Layers: [`simd`] <- [`fft`] <- [`bootstrapping_key`] <- [`blind_rotate`] <- [`batch`], and
+//! [`simd`] <- [`keyswitch`] <- [`batch`]. Nothing below [`batch`] knows about threads (except the
+//! one-off conversions of keys).
+
+mod aligned;
+mod backend;
+pub mod batch;
+pub mod blind_rotate;
+pub mod bootstrapping_key;
+pub mod fft;
+pub mod geometry;
+mod key_transform;
+pub mod keyswitch;
+pub mod probe;
+pub mod simd;
+
+pub use backend::{CpuBackend, CpuCiphertexts, CpuKey, CpuLookups, CpuSwitched, CpuTables};
+pub use simd::SimdLevel;
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+pub use crate::integer::ShiftOp;
 use crate::types::Type;
 
 /// Index of a node.
@@ -46,19 +47,6 @@ pub enum CompareOp {
     Gt,
     /// Greater than or equal.
     Ge,
-}
-
-/// Shift or rotation; the amount is taken modulo the width, as `wrapping_shl` does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ShiftOp {
-    /// Towards the most significant bit, filling with zeros.
-    Left,
-    /// Towards the least significant bit, filling with zeros, or with the sign where the type is signed.
-    Right,
-    /// Rotation towards the most significant bit.
-    RotateLeft,
-    /// Rotation towards the least significant bit.
-    RotateRight,
 }
 
 /// One operation of a program.
