@@ -83,6 +83,15 @@ fn boolean(block: BooleanBlock) -> RadixCiphertext {
     RadixCiphertext::from(vec![block.into_raw_parts()])
 }
 
+/// One row of a column as the peer's integer; a truth value is an integer of one block.
+fn radix(column: &Column, row: usize) -> fhe_core::Result<RadixCiphertext> {
+    if column.ty() != Type::Bool {
+        return column.radix(row);
+    }
+    let blocks = column.slice(row..row + 1)?.to_tfhe::<BooleanBlock>()?;
+    Ok(RadixCiphertext::from(blocks.into_iter().map(BooleanBlock::into_raw_parts).collect::<Vec<_>>()))
+}
+
 struct Peers {
     arguments: Arguments,
     client: ClientKey,
@@ -235,7 +244,7 @@ impl Peers {
         let program = operation.program(ty)?;
         let batch = self.random_inputs(&program, count)?;
         let rows: Vec<Vec<RadixCiphertext>> = (0..count)
-            .map(|row| batch.names().map(|name| batch.column(name)?.radix(row)).collect::<fhe_core::Result<_>>())
+            .map(|row| batch.names().map(|name| radix(batch.column(name)?, row)).collect::<fhe_core::Result<_>>())
             .collect::<fhe_core::Result<_>>()?;
         let (mut ours, mut peers) = (None, Vec::new());
         tfhe::reset_pbs_count();
@@ -251,7 +260,7 @@ impl Peers {
         for (index, output) in outputs.names().enumerate() {
             let column = outputs.column(output)?;
             for (row, results) in peers.iter().enumerate() {
-                let ours: u64 = secret.decrypt_radix(&column.radix(row)?);
+                let ours: u64 = secret.decrypt_radix(&radix(column, row)?);
                 let peers: u64 = secret.decrypt_radix(&results[index]);
                 ensure!(ours == peers, "{name}, row {row}, {output}: ours {ours}, the peer's {peers}");
             }
