@@ -40,6 +40,8 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Where the time of a blind rotation goes, stage by stage, for each instruction set of this machine.
+    Stages,
     /// Formatting, lints and tests, as the continuous integration runs them.
     Ci,
 }
@@ -75,6 +77,7 @@ fn run(task: Task) -> Result<()> {
             option("--json", json.map(absolute).transpose()?);
             binary("fhe-counts", &arguments)
         }
+        Task::Stages => binary("fhe-stages", &[]),
         Task::Ci => {
             cargo(&["fmt".into(), "--all".into(), "--check".into()])?;
             cargo(&words("clippy --workspace --all-targets --release -- -D warnings"))?;

@@ -8,10 +8,11 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::batch::{TILE, Workspace, bootstrap_batch, keyswitch_batch};
-use super::blind_rotate::BootstrapJob;
+use super::blind_rotate::{BootstrapJob, MAX_TILE};
 use super::bootstrapping_key::FourierBootstrappingKey;
 use super::geometry::Geometry;
 use super::keyswitch::PackedKeyswitchingKey;
+use super::probe::{StageTimes, stage_times};
 use super::simd::SimdLevel;
 use crate::backend::{Backend, Properties};
 use crate::error::{Error, Result};
@@ -105,6 +106,15 @@ pub struct CpuKey {
     geometry: Geometry,
     keyswitching_key: PackedKeyswitchingKey,
     bootstrapping_key: FourierBootstrappingKey,
+}
+
+impl CpuKey {
+    /// Nanoseconds of each stage in one step of blind rotation, on one thread, with `tile` ciphertexts (1 to 16) to a
+    /// reading of the key: the breakdown in `benches/README.md`.
+    #[must_use]
+    pub fn stage_times(&self, tile: usize) -> StageTimes {
+        stage_times(&self.bootstrapping_key, tile.clamp(1, MAX_TILE))
+    }
 }
 
 impl fmt::Debug for CpuKey {

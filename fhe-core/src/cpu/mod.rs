@@ -8,23 +8,24 @@
 //! | W | `f64` lanes of a vector; a vector of words holds 2W lanes |
 //! | T | ciphertexts in a tile |
 //!
-//! Layers: [`simd`] <- [`fft`] <- [`bootstrapping_key`] <- [`blind_rotate`] <- [`batch`], and
-//! [`simd`] <- [`keyswitch`] <- [`batch`]. Nothing below [`batch`] knows about threads (except the
-//! one-off conversions of keys).
+//! Layers: `simd` <- `fft` <- `bootstrapping_key` <- `blind_rotate` <- `batch` <- `backend`, and `simd` <- `keyswitch`
+//! <- `batch`. Nothing below `batch` knows about threads (except the one-off conversions of keys), nothing below
+//! `backend` about programs.
 
 mod aligned;
 mod backend;
-pub mod batch;
-pub mod blind_rotate;
-pub mod bootstrapping_key;
-pub mod fft;
-pub mod geometry;
+mod batch;
+mod blind_rotate;
+mod bootstrapping_key;
+mod fft;
+mod geometry;
 mod key_transform;
-pub mod keyswitch;
-pub mod probe;
-pub mod simd;
+mod keyswitch;
+mod probe;
+mod simd;
 
 pub use backend::{CpuBackend, CpuCiphertexts, CpuKey, CpuLookups, CpuSwitched, CpuTables};
+pub use probe::StageTimes;
 pub use simd::SimdLevel;
 
 #[cfg(test)]
