@@ -152,4 +152,17 @@ pub const OPERATIONS: &[Operation] = &[
             Ok(vec![sent, received])
         },
     },
+    Operation {
+        name: "transfer_2_selects",
+        build: |g, ty| {
+            let (from, to) = (g.push_input("from", ty)?, g.push_input("to", ty)?);
+            let amount = g.push_input("amount", ty)?;
+            let condition = g.push(Op::Compare(CompareOp::Ge, from, amount), Type::Bool)?;
+            let sent = g.push(Op::Binary(BinaryOp::Sub, from, amount), ty)?;
+            let received = g.push(Op::Binary(BinaryOp::Add, to, amount), ty)?;
+            let from = g.push(Op::Select { condition, then: sent, otherwise: from }, ty)?;
+            let to = g.push(Op::Select { condition, then: received, otherwise: to }, ty)?;
+            Ok(vec![from, to])
+        },
+    },
 ];

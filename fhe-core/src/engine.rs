@@ -143,7 +143,7 @@ pub struct Engine<B: Backend> {
     backend: Arc<B>,
     key: B::Key,
     scheme: Scheme,
-    loaded: Mutex<HashMap<([u8; 32], Form), Arc<Loaded<B>>>>,
+    loaded: Mutex<LoadedPrograms<B>>,
 }
 
 /// A plan whose forms, tables and lookups are resident.
@@ -159,6 +159,8 @@ impl<B: Backend> std::fmt::Debug for Loaded<B> {
         f.debug_struct("Loaded").field("levels", &self.levels.len()).finish_non_exhaustive()
     }
 }
+
+type LoadedPrograms<B> = HashMap<([u8; 32], Form), Arc<Loaded<B>>>;
 
 /// Programs kept loaded; beyond that, all are dropped and loaded again when they are next run.
 const LOADED_PROGRAMS: usize = 64;

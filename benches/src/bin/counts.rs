@@ -1,5 +1,6 @@
 //! Bootstraps and levels of every operation and width, in both forms: `cargo xtask counts`.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -55,7 +56,7 @@ fn main() -> Result<()> {
                         keyswitches: counted.keyswitches,
                     });
                 }
-                line += &format!(" {:>22}", cell.join("; "));
+                write!(line, " {:>22}", cell.join("; "))?;
             }
             println!("{line}");
         }

@@ -87,23 +87,11 @@ impl Block {
         let mut terms = Vec::with_capacity(self.terms.len() + other.terms.len());
         let (mut left, mut right) = (self.terms.iter().peekable(), other.terms.iter().peekable());
         loop {
-            let (leaf, coefficient) = match (left.peek(), right.peek()) {
-                (None, None) => break,
-                (Some(&&(a, c)), Some(&&(b, d))) if a == b => {
-                    left.next();
-                    right.next();
-                    (a, i64::from(c) + i64::from(d) * factor)
-                }
-                (Some(&&(a, c)), other) if other.is_none_or(|&&(b, _)| a < b) => {
-                    left.next();
-                    (a, i64::from(c))
-                }
-                (_, Some(&&(b, d))) => {
-                    right.next();
-                    (b, i64::from(d) * factor)
-                }
-                (Some(_), None) => break,
-            };
+            let next = [left.peek(), right.peek()].into_iter().flatten().map(|(leaf, _)| *leaf).min();
+            let Some(leaf) = next else { break };
+            let ours = left.next_if(|term| term.0 == leaf).map_or(0, |term| i64::from(term.1));
+            let others = right.next_if(|term| term.0 == leaf).map_or(0, |term| i64::from(term.1));
+            let coefficient = ours + others * factor;
             if coefficient != 0 {
                 terms.push((leaf, coefficient.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32));
             }

@@ -39,6 +39,9 @@ pub(crate) struct Form {
     pub(crate) operation: u32,
 }
 
+/// Terms, constant and span of a form.
+type FormKey = (Vec<(LeafId, i32)>, i64, i64);
+
 /// Builds blocks out of inputs, constants, linear arithmetic and lookups.
 ///
 /// * Lookups on known values fold; the same lookup on the same form is made once.
@@ -49,7 +52,7 @@ pub struct Builder {
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) forms: Vec<Form>,
     pub(crate) operations: Vec<String>,
-    form_ids: HashMap<(Vec<(LeafId, i32)>, i64, i64), FormId>,
+    form_ids: HashMap<FormKey, FormId>,
     lookup_ids: HashMap<(FormId, Vec<i64>), LeafId>,
     error: Option<Error>,
 }
@@ -158,14 +161,13 @@ impl Builder {
             });
             (self.forms.len() - 1) as FormId
         });
-        let leaf = match self.lookup_ids.get(&(form, values.clone())) {
-            Some(&leaf) => leaf,
-            None => {
-                let leaf = self.push_leaf(Source::Lookup { form, values: values.clone() });
-                self.forms[form as usize].lookups.push(leaf);
-                self.lookup_ids.insert((form, values), leaf);
-                leaf
-            }
+        let leaf = if let Some(&leaf) = self.lookup_ids.get(&(form, values.clone())) {
+            leaf
+        } else {
+            let leaf = self.push_leaf(Source::Lookup { form, values: values.clone() });
+            self.forms[form as usize].lookups.push(leaf);
+            self.lookup_ids.insert((form, values), leaf);
+            leaf
         };
         Block::leaf(leaf, low, high)
     }
@@ -225,7 +227,7 @@ mod tests {
         assert!(matches!(&error, Error::DegreeTooHigh { operation, high: 18, .. } if operation == "add %1, %2"));
         let y = b.input(0, 0, 0..=1);
         b.lookup_sum(&[(&y, 6)], 0, |v| v);
-        assert!(matches!(b.check().unwrap_err(), Error::NoiseTooHigh { norm, .. } if norm == 6.0));
+        assert!(matches!(b.check().unwrap_err(), Error::NoiseTooHigh { norm, .. } if (norm - 6.0).abs() < 1e-9));
     }
 
     #[test]

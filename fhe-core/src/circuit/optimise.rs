@@ -66,7 +66,7 @@ impl Net {
     }
 
     /// If all that `outer` reads comes from lookups on one other form, its tables can be applied to that form
-    /// directly: g(Σ c·f_i(x)) is one function of x. Done where it takes no more bootstraps; it saves a level and
+    /// directly: `g(Σ c·f_i(x))` is one function of x. Done where it takes no more bootstraps; it saves a level and
     /// often the inner lookups.
     fn try_compose(&mut self, outer: FormId) {
         let form = &self.forms[outer as usize];

@@ -362,7 +362,7 @@ fn zeroed<T: bytemuck::Zeroable + Clone>(count: usize, size: usize) -> Result<Ve
         what: format!("memory for {count} ciphertexts"),
         reason: "the allocation was refused".to_owned(),
     };
-    let length = count.checked_mul(size).unwrap_or(usize::MAX);
+    let length = count.saturating_mul(size);
     words.try_reserve_exact(length).map_err(refused)?;
     words.resize(length, T::zeroed());
     Ok(words)

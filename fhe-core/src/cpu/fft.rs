@@ -48,7 +48,6 @@ pub(crate) struct Pass {
 #[derive(Clone)]
 pub struct FourierPlan {
     polynomial_size: usize,
-    lanes: usize,
     first: [f64; 6],
     outer: Vec<Pass>,
     /// Per block: `lanes - 1` complex numbers.
@@ -141,7 +140,7 @@ impl FourierPlan {
             .map(|half_turns| frequency(polynomial_size, half_turns))
             .collect();
         let first = first.try_into().expect("three complex numbers");
-        Self { polynomial_size, lanes, first, outer, columns, rows, frequencies }
+        Self { polynomial_size, first, outer, columns, rows, frequencies }
     }
 
     /// N.
@@ -153,12 +152,6 @@ impl FourierPlan {
     /// Which value is at which position; see the field.
     pub(crate) fn frequencies(&self) -> &[usize] {
         &self.frequencies
-    }
-
-    /// W.
-    #[must_use]
-    pub fn lanes(&self) -> usize {
-        self.lanes
     }
 }
 

@@ -12,6 +12,9 @@
 //! <- `batch`. Nothing below `batch` knows about threads (except the one-off conversions of keys), nothing below
 //! `backend` about programs.
 
+// Vector code that is not inlined becomes calls of single instructions, thirty times slower.
+#![allow(clippy::inline_always)]
+
 mod aligned;
 mod backend;
 mod batch;

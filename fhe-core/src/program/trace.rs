@@ -1,5 +1,8 @@
 //! Tracing: Rust code over [`Encrypted`] values, recorded as a graph.
 
+// Operands are taken by value so that expressions need no borrow signs; they are handles.
+#![allow(clippy::needless_pass_by_value)]
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
