@@ -6,3 +6,8 @@ pub mod columns;
 pub mod conformance;
 pub mod random_programs;
 pub mod reference;
+
+/// The README's program, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
