@@ -64,9 +64,13 @@ fn compare(op: CompareOp, ty: Type, a: u64, b: u64) -> bool {
 
 fn shift(op: ShiftOp, ty: Type, a: u64, amount: u64) -> u64 {
     let bits = u64::from(ty.bits());
+    // A shift by the width or more leaves only what it fills with; rotations take the amount modulo the width.
+    let over = amount >= bits;
     let amount = amount % bits;
     let rotate_left = |amount: u64| (u128::from(a) << amount | u128::from(a) >> ((bits - amount) % bits)) as u64;
     match op {
+        ShiftOp::Left if over => 0,
+        ShiftOp::Right if over => (signed(ty, a) >> bits) as u64,
         ShiftOp::Left => a << amount,
         ShiftOp::Right => (signed(ty, a) >> amount) as u64,
         ShiftOp::RotateLeft => rotate_left(amount),
@@ -82,6 +86,9 @@ mod tests {
     fn the_oracle_agrees_with_rust() {
         let ty = Type::Int(8);
         assert_eq!(shift(ShiftOp::Right, ty, 0x90, 2) as u8, (0x90u8 as i8 >> 2) as u8);
+        assert_eq!(shift(ShiftOp::Right, ty, 0x90, 8) as u8, 0xff);
+        assert_eq!(shift(ShiftOp::Left, Type::Uint(64), 1, 64), 0);
+        assert_eq!(shift(ShiftOp::Right, Type::Uint(64), u64::MAX, 200), 0);
         assert_eq!(shift(ShiftOp::RotateLeft, Type::Uint(16), 0xa001, 3) as u16, 0xa001u16.rotate_left(3));
         assert_eq!(shift(ShiftOp::RotateRight, Type::Uint(64), 0xa001, 64), 0xa001);
         assert_eq!(binary(BinaryOp::Min, ty, 0xff, 1) as u8, 0xff);

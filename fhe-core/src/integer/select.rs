@@ -43,7 +43,7 @@ pub fn max(b: &mut Builder, x: &Word, y: &Word, form: Form) -> Word {
 /// One table on 2(x - y) + c, in -6..=7, squared norm 9 for fresh operands; y is added after it, so the result has
 /// squared norm 2. x and y change places where x is the less noisy one. Nothing is looked up if x - y is known. Truth
 /// values are looked up whole, on 4c + 2x + y.
-fn choose(b: &mut Builder, c: &Block, x: &Block, y: &Block) -> Block {
+pub(super) fn choose(b: &mut Builder, c: &Block, x: &Block, y: &Block) -> Block {
     if let Some(c) = c.as_constant() {
         return if c == 1 { x.clone() } else { y.clone() };
     }

@@ -156,7 +156,8 @@ impl Trace {
 
 /// An encrypted value of a program being traced: operators and methods record what to compute, nothing is computed.
 ///
-/// Arithmetic wraps, like the `wrapping_*` functions of the clear type `T`. Both operands may be encrypted, or the
+/// Arithmetic wraps, like the `wrapping_*` functions of the clear type `T`; a shift by the width or more leaves nothing
+/// (the sign, where `T` is signed and shifts right), as in the `tfhe` crate. Both operands may be encrypted, or the
 /// right one clear; operators take references or values.
 ///
 /// ```

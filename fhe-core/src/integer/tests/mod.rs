@@ -28,10 +28,14 @@ fn number(ty: Type, bits: u64) -> i128 {
     }
 }
 
+/// Shifts by the width or more leave nothing, or the sign; rotations take the amount modulo the width.
 fn clear_shift(op: ShiftOp, ty: Type, x: u64, amount: u64) -> u64 {
     let width = ty.bits();
+    let over = amount >= u64::from(width);
     let amount = (amount % u64::from(width)) as u32;
     let bits = match op {
+        ShiftOp::Left if over => 0,
+        ShiftOp::Right if over => (number(ty, x) >> width) as u128,
         ShiftOp::Left => u128::from(x) << amount,
         ShiftOp::Right => (number(ty, x) >> amount) as u128,
         ShiftOp::RotateLeft => u128::from(x) << amount | u128::from(x) >> (width - amount),
