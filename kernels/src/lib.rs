@@ -1,7 +1,13 @@
 //! Device code of the CUDA backend, as constants: the PTX of each kernel, for each minimum architecture.
 //!
 //! The crate has no dependencies and runs nothing; `fhe-gpu` hands the text to the NVIDIA driver, which compiles it
-//! for the card at hand.
+//! for the card at hand. The text is compiled from `cuda/` by `cargo xtask kernels`; `MANIFEST` says with what.
+
+// Generated: see `cargo xtask kernels`.
+#[rustfmt::skip]
+mod modules;
+
+pub use modules::MODULES;
 
 /// PTX of one module for cards from one compute capability on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +19,6 @@ pub struct Module {
     /// The PTX text.
     pub ptx: &'static str,
 }
-
-/// All modules. Empty in this version: no kernel has been released yet.
-pub const MODULES: &[Module] = &[];
 
 /// The module of that name for a card of that compute capability: the one with the highest capability that the card
 /// can load.
@@ -39,6 +42,16 @@ mod tests {
         assert_eq!(best(&modules, "m", 86).map(|module| module.compute), Some(80));
         assert_eq!(best(&modules, "m", 70), None);
         assert_eq!(best(&modules, "other", 90), None);
-        assert_eq!(module("m", 90), None);
+        assert_eq!(module("no such module", 90), None);
+    }
+
+    #[test]
+    fn modules_are_sorted_and_hold_their_ptx() {
+        assert!(MODULES.is_sorted_by_key(|module| (module.name, module.compute)));
+        for module in MODULES {
+            let target = format!("\n.target sm_{}\n", module.compute);
+            assert!(module.ptx.contains(&target), "{} {}", module.name, module.compute);
+            assert_eq!(super::module(module.name, module.compute), Some(module));
+        }
     }
 }

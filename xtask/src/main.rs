@@ -3,6 +3,8 @@
 //! Heavy work lives in binaries of the other packages. They are started from the workspace root without `-p`, so that
 //! cargo resolves the same features as every other build here and compiles the `tfhe` crate only once.
 
+mod kernels;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -42,6 +44,8 @@ enum Task {
     },
     /// Where the time of a blind rotation goes, stage by stage, for each instruction set of this machine.
     Stages,
+    /// Compiles kernels/cuda to PTX and counts what the machine code costs, without a GPU or a CUDA toolkit.
+    Kernels(kernels::Options),
     /// Formatting, lints and tests, as the continuous integration runs them.
     Ci,
 }
@@ -78,6 +82,7 @@ fn run(task: Task) -> Result<()> {
             binary("fhe-counts", &arguments)
         }
         Task::Stages => binary("fhe-stages", &[]),
+        Task::Kernels(options) => kernels::run(&options),
         Task::Ci => {
             cargo(&["fmt".into(), "--all".into(), "--check".into()])?;
             cargo(&words("clippy --workspace --all-targets --release -- -D warnings"))?;
