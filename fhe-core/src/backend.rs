@@ -23,6 +23,8 @@
 //! Whatever can be written with these methods: integers, programs, levels and memory plans exist once, above. An
 //! operation is added only if it needs the machine.
 
+pub mod check;
+
 use std::fmt::Debug;
 use std::ops::Range;
 

@@ -240,6 +240,15 @@ pub enum Error {
         /// The driver's text.
         reason: String,
     },
+
+    /// One of several devices failed.
+    #[error("{device}: {source}")]
+    OnDevice {
+        /// The device.
+        device: String,
+        /// What failed there.
+        source: Box<Error>,
+    },
 }
 
 impl Error {

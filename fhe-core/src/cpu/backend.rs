@@ -14,6 +14,7 @@ use super::geometry::Geometry;
 use super::keyswitch::PackedKeyswitchingKey;
 use super::probe::{StageTimes, stage_times};
 use super::simd::SimdLevel;
+use crate::backend::check::{LookupBounds, same_size, sub_range};
 use crate::backend::{Backend, Properties};
 use crate::error::{Error, Result};
 use crate::keys::EvaluationKey;
@@ -161,10 +162,7 @@ pub struct CpuTables {
 pub struct CpuLookups {
     lookups: Vec<Lookup>,
     coefficients: Vec<Vec<usize>>,
-    /// One more than the largest input.
-    inputs: usize,
-    /// One more than the largest slot.
-    slots: usize,
+    bounds: LookupBounds,
 }
 
 impl Backend for CpuBackend {
@@ -220,19 +218,13 @@ impl Backend for CpuBackend {
     fn load_lookups(&self, tables: &CpuTables, lookups: &[Lookup]) -> Result<CpuLookups> {
         let count = tables.words.len() / tables.polynomial_size;
         let box_size = tables.polynomial_size / BOXES;
-        for lookup in lookups {
-            in_bounds("table of a lookup", lookup.table as usize, count)?;
-            lookup.outputs.iter().try_for_each(|output| in_bounds("box of a lookup", output.at as usize, BOXES))?;
-        }
-        let outputs = || lookups.iter().flat_map(|lookup| &lookup.outputs);
         Ok(CpuLookups {
+            bounds: LookupBounds::new(lookups, count)?,
             lookups: lookups.to_vec(),
             coefficients: lookups
                 .iter()
                 .map(|lookup| lookup.outputs.iter().map(|output| output.at as usize * box_size).collect())
                 .collect(),
-            inputs: lookups.iter().map(|lookup| lookup.input as usize + 1).max().unwrap_or(0),
-            slots: outputs().map(|output| output.slot as usize + 1).max().unwrap_or(0),
         })
     }
 
@@ -325,9 +317,7 @@ impl Backend for CpuBackend {
         same_size("words of a bootstrapped ciphertext", target.size, key.geometry.big_lwe_size())?;
         same_size("coefficients of a table", tables.polynomial_size, key.geometry.polynomial_size)?;
         let count = tables.words.len() / tables.polynomial_size;
-        lookups.lookups.iter().try_for_each(|lookup| in_bounds("table of a lookup", lookup.table as usize, count))?;
-        sub_range("inputs of lookups", 0..lookups.inputs.saturating_mul(rows), source.len())?;
-        sub_range("slots written by lookups", 0..lookups.slots.saturating_mul(rows), target.len())?;
+        lookups.bounds.fit(rows, count, source.len(), target.len())?;
         let mut switched = Vec::with_capacity(lookups.lookups.len() * rows * source.size);
         let mut jobs = Vec::with_capacity(lookups.lookups.len() * rows);
         let mut slots = Vec::new();
@@ -366,22 +356,4 @@ fn zeroed<T: bytemuck::Zeroable + Clone>(count: usize, size: usize) -> Result<Ve
     words.try_reserve_exact(length).map_err(refused)?;
     words.resize(length, T::zeroed());
     Ok(words)
-}
-
-/// Refuses an index at or past `bound`.
-fn in_bounds(what: &'static str, index: usize, bound: usize) -> Result<()> {
-    if index < bound { Ok(()) } else { Err(Error::Shape { what, found: index, expected: bound }) }
-}
-
-/// Refuses a buffer that was made for a key of other dimensions.
-fn same_size(what: &'static str, found: usize, expected: usize) -> Result<()> {
-    if found == expected { Ok(()) } else { Err(Error::Shape { what, found, expected }) }
-}
-
-/// `range`, if it is one and ends within `length`.
-fn sub_range(what: &'static str, range: Range<usize>, length: usize) -> Result<Range<usize>> {
-    if range.start <= range.end && range.end <= length {
-        return Ok(range);
-    }
-    Err(Error::Shape { what, found: range.end.max(range.start), expected: length })
 }
