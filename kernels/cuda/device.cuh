@@ -94,7 +94,8 @@ DEVICE u32 shared_address(const void *pointer) { return static_cast<u32>(__cvta_
 /// Prepares a barrier for copies; one thread, before a `block_barrier`.
 DEVICE void copy_barrier(Shared<u64> barrier) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(barrier)) : "memory");
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    // The copy engine sees it too.
+    asm volatile("fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;" ::: "memory");
 }
 /// Starts copying `count` values by the copy engine; one thread. The next phase of `barrier` ends when they are there.
 template <class T> DEVICE void copy_start(Shared<T> to, Global<const T> from, u32 count, Shared<u64> barrier) {

@@ -107,11 +107,13 @@ DEVICE constexpr double left_out(int level, int node) {
     return cosine(even <= 16 ? even : 32 - even);
 }
 
-/// What register q has to be multiplied with before level `level` of the inverse: what levels 4..level+1 left out.
+/// What register q has to be multiplied with before level `level` of the inverse: what levels 4..level+1 left out. Both
+/// results of a butterfly go on with the factor of its low register, so a level counts as its first node below the node
+/// of level `level + 1` that holds q.
 DEVICE constexpr double pending(int level, int q) {
     double result = 1.0;
     for (int d = 4; d > level; --d) {
-        if ((q >> (4 - d)) & 1) result *= left_out(d, q >> (5 - d));
+        if ((q >> (4 - d)) & 1) result *= left_out(d, (q >> (4 - level)) << (d - level - 1));
     }
     return result;
 }
