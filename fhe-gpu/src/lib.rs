@@ -1,9 +1,9 @@
 //! The CUDA side of [`fhe-core`](https://docs.rs/fhe-core): programs, keys and ciphertexts are the same, only the
 //! machine differs.
 //!
-//! This version finds the devices and says why there is none; evaluation on them is not part of it yet. Nothing of
-//! CUDA is needed to build: with the feature `gpu` the NVIDIA driver is looked up when the program runs, and its
-//! absence is a value ([`NoDevice`]), never a panic.
+//! [`auto`] takes the best machine there is; `CudaBackend` is one card. Nothing of CUDA is needed to build: with the
+//! feature `gpu` the NVIDIA driver is looked up when the program runs, and its absence is a value ([`NoDevice`]), never a
+//! panic. The kernels are part of the crate; the driver compiles them for the card at hand.
 //!
 //! ```
 //! match fhe_gpu::devices() {
@@ -12,7 +12,19 @@
 //! }
 //! ```
 
+mod auto;
+#[cfg(feature = "gpu")]
+mod cuda;
+#[cfg(feature = "gpu")]
+mod driver;
+
 use std::fmt;
+
+pub use auto::{AutoEngine, auto};
+#[cfg(feature = "gpu")]
+pub use cuda::{
+    BlindRotation, CudaBackend, CudaCiphertexts, CudaForms, CudaKey, CudaLookups, CudaOptions, CudaSwitched, CudaTables,
+};
 
 /// Lowest compute capability that the kernels are made for.
 pub const MIN_COMPUTE_CAPABILITY: (u32, u32) = (7, 5);
@@ -85,50 +97,6 @@ pub fn devices() -> Result<Vec<Device>, NoDevice> {
 #[cfg(feature = "gpu")]
 pub fn devices() -> Result<Vec<Device>, NoDevice> {
     driver::devices()
-}
-
-#[cfg(feature = "gpu")]
-mod driver {
-    use cudarc::driver::sys::CUdevice_attribute::{
-        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
-    };
-    use cudarc::driver::{DriverError, result, sys};
-
-    use super::{Device, NoDevice};
-
-    fn failed(call: &'static str) -> impl FnOnce(DriverError) -> NoDevice {
-        move |error| NoDevice::Driver { call, reason: format!("{:?}", error.0) }
-    }
-
-    pub(super) fn devices() -> Result<Vec<Device>, NoDevice> {
-        // SAFETY: only tries to open the library; every other call below requires that it is there.
-        if !unsafe { sys::is_culib_present() } {
-            return Err(NoDevice::NoDriver);
-        }
-        result::init().map_err(failed("cuInit"))?;
-        let count = result::device::get_count().map_err(failed("cuDeviceGetCount"))?;
-        if count < 1 {
-            return Err(NoDevice::NoneFound);
-        }
-        (0..count).map(device).collect()
-    }
-
-    fn device(ordinal: i32) -> Result<Device, NoDevice> {
-        let device = result::device::get(ordinal).map_err(failed("cuDeviceGet"))?;
-        let attribute = |name| {
-            // SAFETY: `device` was returned by the driver for a valid ordinal.
-            unsafe { result::device::get_attribute(device, name) }.map_err(failed("cuDeviceGetAttribute"))
-        };
-        let major = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
-        let minor = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-        Ok(Device {
-            ordinal: ordinal as usize,
-            name: result::device::get_name(device).map_err(failed("cuDeviceGetName"))?,
-            compute_capability: (major as u32, minor as u32),
-            // SAFETY: as above.
-            memory: unsafe { result::device::total_mem(device) }.map_err(failed("cuDeviceTotalMem"))?,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -316,9 +316,12 @@ mod tests {
         for rows in 0..200 {
             let parts = partition(rows, &[0.1, 0.2, 0.3, 0.4]);
             assert_eq!(parts.iter().sum::<usize>(), rows);
-            assert!(parts.iter().zip([0.1, 0.2, 0.3, 0.4]).all(|(&part, share)| {
-                (part as f64 - share * rows as f64).abs() <= 1.0 + 1e-9
-            }));
+            assert!(
+                parts
+                    .iter()
+                    .zip([0.1, 0.2, 0.3, 0.4])
+                    .all(|(&part, share)| { (part as f64 - share * rows as f64).abs() <= 1.0 + 1e-9 })
+            );
         }
     }
 
