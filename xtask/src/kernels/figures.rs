@@ -112,12 +112,14 @@ fn one(tools: &Tools, module: &Module, architecture: u32) -> Result<Vec<Figures>
         .collect()
 }
 
-/// A table for people: a line for each kernel and architecture, and one for each loop; `*` marks the hottest.
+/// A table for people: a line for each kernel and architecture, and one for its hottest loop, marked with `*`, or for all
+/// of its loops.
 #[must_use]
-pub fn table(figures: &[Figures]) -> String {
+pub fn table(figures: &[Figures], all_loops: bool) -> String {
     let width = figures.iter().map(|figures| name(figures).len()).max().unwrap_or(0).max("  * loop at 0x00000".len());
     let mut text = format!(
-        "{:<width$} {:>5} {:>4} {:>5} {:>5} {:>5} {:>6} | {}\n",
+        "Bytes of a thread: stack, spill stores (spSt) and loads (spLd), shared memory moved (smB). Of a block: smem.\n\
+         {:<width$} {:>5} {:>4} {:>5} {:>5} {:>5} {:>6} | {}\n",
         "kernel",
         "arch",
         "regs",
@@ -141,7 +143,7 @@ pub fn table(figures: &[Figures]) -> String {
             figures.static_shared_bytes,
             mix_line(&figures.code.mix)
         );
-        for found in &figures.code.loops {
+        for found in figures.code.loops.iter().filter(|found| all_loops || found.hottest) {
             let mark = if found.hottest { '*' } else { ' ' };
             let place =
                 format!("{:indent$}{mark} loop at {:#x}", "", found.offset, indent = 2 + 2 * found.depth as usize);
@@ -157,14 +159,14 @@ fn name(figures: &Figures) -> String {
 
 fn mix_heading() -> String {
     format!(
-        "{:>6} {:>5} {:>5} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>7}",
-        "instr", "fp64", "conv", "LDS", "STS", "LDG", "STG", "LDL", "STL", "SHFL", "BAR", "smB/thr"
+        "{:>6} {:>5} {:>5} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>5}",
+        "instr", "fp64", "conv", "LDS", "STS", "LDG", "STG", "LDL", "STL", "SHFL", "BAR", "smB"
     )
 }
 
 fn mix_line(mix: &Mix) -> String {
     format!(
-        "{:>6} {:>5} {:>5} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>7}",
+        "{:>6} {:>5} {:>5} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>4} {:>5}",
         mix.instructions,
         mix.fp64,
         mix.conversions,

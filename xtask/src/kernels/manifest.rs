@@ -78,7 +78,7 @@ impl Outputs {
         if folder.exists() {
             for entry in fs::read_dir(folder)? {
                 let file = format!("{PTX}/{}", entry?.file_name().to_string_lossy());
-                if file.ends_with(".ptx") && !self.0.contains_key(&file) {
+                if Path::new(&file).extension().is_some_and(|ending| ending == "ptx") && !self.0.contains_key(&file) {
                     stale.push(file);
                 }
             }

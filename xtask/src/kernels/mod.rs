@@ -2,7 +2,9 @@
 //!
 //! No GPU and no CUDA toolkit: compiler, assembler and disassembler are pinned Python packages.
 
+mod budget;
 mod figures;
+mod loops;
 mod manifest;
 mod nvrtc;
 mod parallel;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use budget::Budget;
 use figures::Figures;
 use manifest::{Module, Outputs};
 use nvrtc::Nvrtc;
@@ -69,6 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
     let modules = compile(&tools, &sources, root)?;
     let outputs = Outputs::new(&sources, &modules);
 
+    let file = kernels.join("BUDGET.toml");
     let mut problems = Vec::new();
     if options.check {
         problems.extend(outputs.stale(&kernels)?.into_iter().map(|file| format!("stale: {file}")));
@@ -82,9 +86,21 @@ pub fn run(options: &Options) -> Result<()> {
         architectures.sort_unstable();
         architectures.dedup();
         let figures = figures::measure(&tools, &modules, &architectures)?;
-        print!("{}", figures::table(&figures));
-        if let Some(file) = &options.json {
-            write_json(file, &figures)?;
+        print!("{}", figures::table(&figures, options.figures));
+        if let Some(json) = &options.json {
+            write_json(json, &figures)?;
+        }
+        if options.update_budget {
+            let mut budget = Budget::read(&file)?;
+            budget.update(&figures);
+            fs::write(&file, budget.to_string()).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        if options.check || options.update_budget {
+            let comparison = Budget::read(&file)?.compare(&figures);
+            problems.extend(comparison.problems);
+            for note in comparison.notes {
+                println!("note: {note}");
+            }
         }
     }
     if !problems.is_empty() {
@@ -116,4 +132,85 @@ fn compile(tools: &Tools, sources: &Sources, root: &Path) -> Result<Vec<Module>>
 fn write_json(file: &Path, figures: &[Figures]) -> Result<()> {
     let text = serde_json::to_string_pretty(figures)? + "\n";
     fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scratch::Scratch;
+
+    /// A loop that keeps 24 doubles in registers; `BOUNDS` leaves it as many registers as the launch bounds allow.
+    const KERNEL: &str = r#"
+        // architectures: 80, 90
+        #include "step.cuh"
+        extern "C" __global__ void BOUNDS kernel(double *data, int steps) {
+            double values[24];
+        #pragma unroll
+            for (int i = 0; i < 24; i++) values[i] = data[threadIdx.x + 64 * i];
+        #pragma unroll 1
+            for (int s = 0; s < steps; s++) {
+        #pragma unroll
+                for (int i = 0; i < 24; i++) values[i] = step(values[i], values[(i * 7 + 5) % 24]);
+            }
+        #pragma unroll
+            for (int i = 0; i < 24; i++) data[threadIdx.x + 64 * i] = values[i];
+        }"#;
+
+    /// From sources to a check that passes, and then one change of each kind that must not.
+    #[test]
+    #[ignore = "installs the CUDA tools: needs python3, pip and a package registry"]
+    fn a_check_passes_and_planted_faults_fail() -> Result<()> {
+        let folder = Scratch::new()?;
+        let path = |file: &str| folder.path().join(file);
+        let command = |check, update_budget| {
+            run(&Options {
+                check,
+                figures: false,
+                only: None,
+                architectures: vec![86],
+                json: check.then(|| path("figures.json")),
+                update_budget,
+                folder: Some(folder.path().into()),
+            })
+        };
+        let fails = |expected: &[&str]| {
+            let text = command(true, false).unwrap_err().to_string();
+            assert!(expected.iter().all(|expected| text.contains(expected)), "{text}");
+        };
+        fs::create_dir(path("cuda"))?;
+        fs::write(path("cuda/step.cuh"), "__device__ double step(double a, double b) { return a * b + 1.0; }")?;
+        fs::write(path("cuda/m.cu"), KERNEL.replace("BOUNDS", "__launch_bounds__(64)"))?;
+        fails(&[
+            "stale: MANIFEST",
+            "stale: ptx/m.compute_80.ptx",
+            "stale: ptx/m.compute_90.ptx",
+            "m.kernel.sm_80: no entry",
+        ]);
+        command(false, true)?;
+        command(true, false)?;
+        let figures: serde_json::Value = serde_json::from_str(&fs::read_to_string(path("figures.json"))?)?;
+        assert_eq!(figures.as_array().map(Vec::len), Some(3));
+        assert_eq!(figures[0]["spill_store_bytes"], 0);
+        // One multiplication with addition for each of the 24 values.
+        let hottest =
+            figures[0]["loops"].as_array().and_then(|loops| loops.iter().find(|found| found["hottest"] == true));
+        assert_eq!(hottest.map(|found| &found["mix"]["fp64"]), Some(&24.into()));
+
+        // 2048 threads on a multiprocessor with 65,536 registers: 32 for each, and the values alone are 48.
+        fs::write(path("cuda/m.cu"), KERNEL.replace("BOUNDS", "__launch_bounds__(1024, 2)"))?;
+        command(false, false)?;
+        fails(&["m.kernel.sm_80: spill_bytes is", "m.kernel.sm_90: spill_bytes is", "m.kernel.sm_80: loop_local is"]);
+
+        fs::write(path("cuda/m.cu"), KERNEL.replace("BOUNDS", "__launch_bounds__(64)"))?;
+        command(false, false)?;
+        command(true, false)?;
+        fs::write(path("cuda/step.cuh"), "__device__ double step(double a, double b) { return a * b + 2.0; }")?;
+        fails(&["stale: MANIFEST", "stale: ptx/m.compute_90.ptx"]);
+        fs::write(path("cuda/step.cuh"), "__device__ double step(double a, double b) { return a * b + ; }")?;
+        fails(&[
+            "m.cu for compute_80: NVRTC says NVRTC_ERROR_COMPILATION",
+            "step.cuh(1): error: expected an expression",
+        ]);
+        Ok(())
+    }
 }

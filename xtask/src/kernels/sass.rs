@@ -1,8 +1,4 @@
-//! Machine code as the disassembler prints it: instructions, their mix, and loops.
-//!
-//! Loops are the natural loops of the control flow graph: an edge back to an instruction that every way to the edge
-//! passes through, and everything that reaches the edge without passing there again. Text order would not do: the
-//! assembler moves rare code behind the kernel's end, from where it jumps back into the middle.
+//! Machine code as the disassembler prints it: instructions, their mix, and the mix of loops.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
+
+use super::loops::natural_loops;
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +24,8 @@ pub struct Instruction {
 
 impl Instruction {
     /// Mnemonic without modifiers.
-    fn base(&self) -> &str {
+    #[must_use]
+    pub fn base(&self) -> &str {
         self.opcode.split('.').next().unwrap_or_default()
     }
 
@@ -136,9 +135,9 @@ impl Code {
         let counted = |i: &usize| {
             let instruction = &instructions[*i];
             // Behind the last instruction the assembler puts a jump to itself and fills up.
-            instruction.base() != "NOP" && !(!instruction.conditional && instruction.targets == [*i])
+            instruction.base() != "NOP" && (instruction.conditional || instruction.targets != [*i])
         };
-        let bodies = loops(instructions);
+        let bodies = natural_loops(instructions);
         let mix = |body: &[usize]| Mix::of(body.iter().filter(|i| counted(i)).map(|&i| &instructions[i]));
         let inside = |outer: &[usize], inner: &[usize]| {
             outer.len() > inner.len() && inner.iter().all(|i| outer.binary_search(i).is_ok())
@@ -198,41 +197,39 @@ pub fn disassemble(nvdisasm: &Path, cubin: &Path) -> Result<BTreeMap<String, Cod
 /// Reads the disassembler's text: one list of instructions per code section.
 fn parse(text: &str) -> Result<BTreeMap<String, Vec<Instruction>>> {
     let sections = || text.split("\t.section\t").skip(1);
-    let name = |section: &'_ str, prefix| {
-        let rest = section.strip_prefix(prefix)?;
-        Some(rest.split([',', '\n']).next()?.to_owned())
-    };
     let mut tables = BTreeMap::new();
     for section in sections().filter(|section| section.starts_with(".nv.info.")) {
-        tables.append(&mut jump_tables(section)?);
+        jump_tables(section, &mut tables)?;
     }
     let mut functions = BTreeMap::new();
     for section in sections() {
-        if let Some(name) = name(section, ".text.") {
+        if let Some((name, _)) = section.strip_prefix(".text.").and_then(|rest| rest.split_once(',')) {
             let code = instructions(section, &tables).with_context(|| format!("code of {name}"))?;
-            functions.insert(name, code);
+            functions.insert(name.to_owned(), code);
         }
     }
     Ok(functions)
 }
 
-/// Where indirect jumps lead, by the label of the jump. The section says, for each jump: its label, two half words, the
-/// number of targets, and their labels.
-fn jump_tables(section: &str) -> Result<BTreeMap<&str, Vec<&str>>> {
-    let mut tables = BTreeMap::new();
+/// Targets of indirect jumps, by the label of the jump.
+type Tables<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+/// Adds a section's tables: each is the label of the jump, two half words, the number of targets, and their labels.
+fn jump_tables<'a>(section: &'a str, tables: &mut Tables<'a>) -> Result<()> {
     for attribute in section.split("nvinfo : ").filter(|part| part.starts_with("EIATTR_INDIRECT_BRANCH_TARGETS")) {
-        let mut words = attribute.lines().filter_map(|line| line.split_once(".word\t")).map(|(_, word)| word.trim());
+        let words = attribute.lines().filter_map(|line| line.split_once(".word\t"));
+        // A label is followed by the kind of reference to it.
+        let mut words = words.map(|(_, word)| word.trim().split('@').next().unwrap_or_default());
         while let Some(jump) = words.next() {
             let count = words.next().and_then(|word| usize::from_str_radix(word.strip_prefix("0x")?, 16).ok());
-            let targets: Vec<_> = words.by_ref().take(count.context("a jump table without its length")?).collect();
-            let label = |word: &'_ str| word.split('@').next().unwrap_or_default().len();
-            tables.insert(&jump[..label(jump)], targets.into_iter().map(|word| &word[..label(word)]).collect());
+            let count = count.context("a jump table without its length")?;
+            tables.insert(jump, words.by_ref().take(count).collect());
         }
     }
-    Ok(tables)
+    Ok(())
 }
 
-fn instructions(section: &str, tables: &BTreeMap<&str, Vec<&str>>) -> Result<Vec<Instruction>> {
+fn instructions(section: &str, tables: &Tables) -> Result<Vec<Instruction>> {
     let mut labels = BTreeMap::new();
     let mut found: Vec<(Instruction, Vec<&str>)> = Vec::new();
     // The table of the next instruction, if it is an indirect jump.
@@ -283,135 +280,107 @@ fn names_of_labels(operands: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.starts_with(".L"))
 }
 
-/// Where execution may go after instruction `i`.
-///
-/// For sm_80 the assembler also leaves loops with `CALL.REL.NOINC` to a local label; calls that come back name a function
-/// instead. BSSY only names the place where BSYNC joins threads, which lies in the text's order.
-fn successors(instructions: &[Instruction], i: usize) -> Vec<usize> {
-    let instruction = &instructions[i];
-    let mut next = instruction.targets.clone();
-    let leaves = match instruction.base() {
-        "CALL" => !instruction.targets.is_empty(),
-        base => matches!(base, "BRA" | "BRX" | "JMP" | "JMX" | "EXIT" | "RET" | "KILL"),
-    };
-    if instruction.conditional || !leaves {
-        next.push(i + 1);
-    }
-    next.retain(|&i| i < instructions.len());
-    next
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Natural loops: sorted bodies by header. Loops with one header are one loop.
-fn loops(instructions: &[Instruction]) -> BTreeMap<usize, Vec<usize>> {
-    let next: Vec<_> = (0..instructions.len()).map(|i| successors(instructions, i)).collect();
-    let mut previous = vec![Vec::new(); instructions.len()];
-    for (i, next) in next.iter().enumerate() {
-        for &target in next {
-            previous[target].push(i);
-        }
+    /// A loop over rows around a loop with a switch, for `sm_80`.
+    const SWITCH: &str = include_str!("samples/switch.sass");
+
+    #[test]
+    fn mix_and_loops_of_a_kernel_with_a_switch() -> Result<()> {
+        let functions = parse(SWITCH)?;
+        assert_eq!(functions.keys().collect::<Vec<_>>(), ["sample"]);
+        let code = Code::new(&functions["sample"]);
+        // 0x0 to 0x490: the closing jump and the padding do not count.
+        assert_eq!(code.mix.instructions, 0x4a0 / 16);
+        assert_eq!((code.mix.fp64, code.mix.ldg, code.mix.stg), (7, 3, 4));
+        assert_eq!((code.mix.lds, code.mix.sts, code.mix.bar, code.mix.shared_bytes), (1, 1, 2, 16));
+        assert_eq!((code.mix.opcodes["DFMA"], code.mix.opcodes["BRX"]), (1, 2));
+
+        let [rows, steps] = &code.loops[..] else { panic!("{} loops", code.loops.len()) };
+        assert_eq!((rows.offset, rows.depth, rows.hottest, rows.mix.instructions), (0x80, 0, false, 65));
+        assert_eq!((steps.offset, steps.depth, steps.hottest, steps.mix.instructions), (0x160, 1, true, 48));
+        assert_eq!((steps.mix.fp64, steps.mix.ldg, steps.mix.stg), (5, 2, 3));
+        assert_eq!(code.hottest(), Some(steps));
+        Ok(())
     }
-    let dominators = Dominators::new(&next, &previous);
-    let mut bodies: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (tail, next) in next.iter().enumerate() {
-        for &header in next {
-            if dominators.dominates(header, tail) {
-                let body = bodies.entry(header).or_insert_with(|| vec![header]);
-                let mut waiting = vec![tail];
-                while let Some(i) = waiting.pop() {
-                    if dominators.reached(i)
-                        && let Err(at) = body.binary_search(&i)
-                    {
-                        body.insert(at, i);
-                        waiting.extend(&previous[i]);
-                    }
-                }
+
+    /// A section of one kernel; each line is a label or an instruction.
+    fn kernel(lines: &str) -> Result<Vec<Instruction>> {
+        let mut offset = 0;
+        let mut line = |line: &str| {
+            if line.ends_with(':') {
+                return format!("{line}\n");
             }
-        }
-    }
-    bodies
-}
-
-/// Dominators by the iterative algorithm of Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
-struct Dominators {
-    /// Position of each instruction in reverse postorder; none if no way leads there.
-    position: Vec<Option<usize>>,
-    /// Immediate dominator by position.
-    immediate: Vec<usize>,
-}
-
-impl Dominators {
-    fn new(next: &[Vec<usize>], previous: &[Vec<usize>]) -> Self {
-        let order = reverse_postorder(next);
-        let mut position = vec![None; next.len()];
-        for (at, &i) in order.iter().enumerate() {
-            position[i] = Some(at);
-        }
-        let mut immediate = vec![usize::MAX; order.len()];
-        if let Some(first) = immediate.first_mut() {
-            *first = 0;
-        }
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for (at, &i) in order.iter().enumerate().skip(1) {
-                let known = previous[i].iter().filter_map(|&p| position[p]).filter(|&p| immediate[p] != usize::MAX);
-                let common = known.reduce(|mut a, mut b| {
-                    while a != b {
-                        while a > b {
-                            a = immediate[a];
-                        }
-                        while b > a {
-                            b = immediate[b];
-                        }
-                    }
-                    a
-                });
-                if let Some(common) = common
-                    && immediate[at] != common
-                {
-                    immediate[at] = common;
-                    changed = true;
-                }
-            }
-        }
-        Self { position, immediate }
+            offset += 16;
+            format!("        /*{:04x}*/                   {line} ;\n", offset - 16)
+        };
+        let lines: String = lines.lines().map(|text| line(text.trim())).collect();
+        let text = format!("\t.section\t.text.k,\"ax\",@progbits\n{lines}");
+        parse(&text)?.remove("k").context("one kernel")
     }
 
-    fn reached(&self, i: usize) -> bool {
-        self.position[i].is_some()
+    #[test]
+    fn spills_conversions_and_exchanges_are_counted() -> Result<()> {
+        let code = Code::new(&kernel(
+            "LDL.LU.64 R2, [R1+0x8]
+            @P0 LDL R4, [R1]
+            STL.128 [R1+0x10], R4
+            I2F.F64.U32 R6, R2
+            @!P1 F2I.S64.F64.TRUNC R2, R34
+            F2F.F32.F64 R2, R34
+            SHFL.BFLY PT, R43, R31, 0x1, 0x1f
+            LDS.128 R4, [R9]
+            LDS.U16 R4, [R9]
+            STS [R9], R4
+            BAR.SYNC.DEFER_BLOCKING 0x0
+            @!UPT UIADD3 URZ, URZ, URZ, URZ
+            EXIT
+            NOP",
+        )?);
+        let mix = &code.mix;
+        assert_eq!((mix.instructions, mix.ldl, mix.stl, mix.conversions), (13, 2, 1, 3));
+        assert_eq!((mix.shfl, mix.lds, mix.sts, mix.bar, mix.shared_bytes), (1, 2, 1, 1, 16 + 2 + 4));
+        assert_eq!((code.loops.len(), code.hottest()), (0, None));
+        Ok(())
     }
 
-    /// Whether every way from the entry to `b` passes through `a`.
-    fn dominates(&self, a: usize, b: usize) -> bool {
-        let (Some(a), Some(mut b)) = (self.position[a], self.position[b]) else { return false };
-        while b > a {
-            b = self.immediate[b];
-        }
-        a == b
+    #[test]
+    fn forms_of_jumps() -> Result<()> {
+        let code = kernel(
+            ".L_x_1:
+            @P0 BRA P1, `(.L_x_2)
+            BRA P1, `(.L_x_2)
+            BRA `(.L_x_2)
+            CALL.REL.NOINC `($__internal_0_$__cuda_sm20_div_rn_f64_full)
+            @P0 CALL.REL.NOINC `(.L_x_2)
+            BSSY B1, `(.L_x_1)
+            .L_x_2:
+            EXIT",
+        )?;
+        let jumps: Vec<_> = code.iter().map(|jump| (jump.conditional, jump.targets.clone())).collect();
+        let (to_the_end, nowhere) = (vec![6], vec![]);
+        assert_eq!(jumps[..3], [(true, to_the_end.clone()), (true, to_the_end.clone()), (false, to_the_end.clone())]);
+        assert_eq!(jumps[3..6], [(false, nowhere.clone()), (true, to_the_end), (false, nowhere)]);
+        assert!(kernel("BRX R2 -0x10").is_err(), "an indirect jump without a table");
+        assert!(kernel("BRA `(.L_x_9)").is_err(), "a jump to nowhere");
+        Ok(())
     }
-}
 
-/// Depth-first order from instruction 0, without recursion: kernels have tens of thousands of instructions.
-fn reverse_postorder(next: &[Vec<usize>]) -> Vec<usize> {
-    let mut order = Vec::new();
-    let mut seen = vec![false; next.len()];
-    let mut stack = Vec::new();
-    if !next.is_empty() {
-        seen[0] = true;
-        stack.push((0, 0));
+    #[test]
+    fn the_hottest_loop() -> Result<()> {
+        let hottest =
+            |lines: &str| -> Result<Option<u32>> { Ok(Code::new(&kernel(lines)?).hottest().map(|l| l.offset)) };
+        let inner_has =
+            |inner: &str| format!(".L_a:\nDADD\nDADD\n.L_b:\n{inner}\n@P0 BRA `(.L_b)\nDADD\n@P0 BRA `(.L_a)\nEXIT");
+        // Most of the work inside: the inner loop. Little of it: the outer one.
+        assert_eq!(hottest(&inner_has("DADD\nDADD\nDADD\nDADD"))?, Some(0x20));
+        assert_eq!(hottest(&inner_has("DADD"))?, Some(0x0));
+        // FP64 decides over length; without any, the length decides.
+        let two = |first: &str| format!(".L_a:\n{first}\n@P0 BRA `(.L_a)\n.L_b:\nMOV\nMOV\n@P0 BRA `(.L_b)\nEXIT");
+        assert_eq!(hottest(&two("DMUL"))?, Some(0x0));
+        assert_eq!(hottest(&two("MOV"))?, Some(0x20));
+        Ok(())
     }
-    while let Some((i, branch)) = stack.last_mut() {
-        if let Some(&target) = next[*i].get(*branch) {
-            *branch += 1;
-            if !seen[target] {
-                seen[target] = true;
-                stack.push((target, 0));
-            }
-        } else {
-            order.push(*i);
-            stack.pop();
-        }
-    }
-    order.reverse();
-    order
 }

@@ -113,6 +113,7 @@ fn check_pip(python: &OsStr) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     use crate::kernels::scratch::Scratch;
 
     #[test]
@@ -124,6 +125,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     fn missing_python_is_named() -> Result<()> {
         let cache = Scratch::new()?;
         let error = Tools::install(OsStr::new("no-such-python"), cache.path()).unwrap_err();
@@ -133,6 +135,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     fn missing_pip_is_named() -> Result<()> {
         // `false` is a program that exists and cannot run pip.
         let cache = Scratch::new()?;
