@@ -3,6 +3,7 @@
 //! Heavy work lives in binaries of the other packages. They are started from the workspace root without `-p`, so that
 //! cargo resolves the same features as every other build here and compiles the `tfhe` crate only once.
 
+mod emulate;
 mod kernels;
 
 use std::ffi::OsString;
@@ -46,6 +47,8 @@ enum Task {
     Stages,
     /// Compiles kernels/cuda to PTX and counts what the machine code costs, without a GPU or a CUDA toolkit.
     Kernels(kernels::Options),
+    /// Runs a command on an emulated GPU: the kernels of kernels/cuda, compiled for this machine, with checks.
+    Emulate(emulate::Options),
     /// Formatting, lints and tests, as the continuous integration runs them.
     Ci,
 }
@@ -83,6 +86,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Stages => binary("fhe-stages", &[]),
         Task::Kernels(options) => kernels::run(&options),
+        Task::Emulate(options) => emulate::run(&options),
         Task::Ci => {
             cargo(&["fmt".into(), "--all".into(), "--check".into()])?;
             cargo(&words("clippy --workspace --all-targets --release -- -D warnings"))?;
