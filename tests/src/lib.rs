@@ -4,6 +4,7 @@
 pub mod clear;
 pub mod columns;
 pub mod conformance;
+pub mod faulty;
 pub mod random_programs;
 pub mod reference;
 

@@ -14,6 +14,9 @@ use super::options::CudaOptions;
 use super::pool::{Pool, Refused, Source, size_class};
 use crate::{Device, MIN_COMPUTE_CAPABILITY, driver};
 
+/// Number of the next backend.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
 /// What the default limit leaves to the driver: registers that kernels spill, a module's code, other programs.
 const RESERVE: usize = 512 << 20;
 
@@ -103,7 +106,6 @@ impl Card {
             Some(limit) => limit,
             None => default_limit(context.mem_get_info().map_err(failed("cuMemGetInfo"))?.0),
         };
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             multiprocessors: multiprocessors.max(1) as u32,
