@@ -14,13 +14,12 @@ fn main() {
     for path in [&sources, &host, &tests] {
         println!("cargo:rerun-if-changed={}", path.display());
     }
-    for variable in ["FHE_EMULATOR_ASAN", "FHE_EMULATOR_RACES"] {
-        println!("cargo:rerun-if-env-changed={variable}");
-    }
-    let asan = enabled("FHE_EMULATOR_ASAN");
-    println!("cargo:rustc-check-cfg=cfg(asan)");
-    if asan {
-        println!("cargo:rustc-cfg=asan");
+    let asan = env::var_os("CARGO_FEATURE_ASAN").is_some();
+    let x86 = env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86_64");
+    println!("cargo:rustc-check-cfg=cfg(direct)");
+    // As in host.h.
+    if x86 && !asan {
+        println!("cargo:rustc-cfg=direct");
     }
 
     let mut build = cc::Build::new();
@@ -30,9 +29,9 @@ fn main() {
     }
     // Register arrays of unrolled kernels are one function of many thousand statements.
     build.flag_if_supported("-fno-var-tracking");
-    if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86_64") {
-        // `fused` is one instruction, as on the device.
-        build.flag("-march=x86-64-v3");
+    if x86 {
+        // `fused` is one instruction, as on the device. The switch of stacks pushes below the stack pointer.
+        build.flag("-march=x86-64-v3").flag("-mno-red-zone");
     }
     build.opt_level(if asan { 1 } else { 3 }).debug(asan);
     if asan {
@@ -64,10 +63,6 @@ fn main() {
          static MODULES: &[(&str, unsafe extern \"C\" fn() -> *const Kernel)] = &[\n{names}];\n"
     );
     write_if_changed(&out.join("modules.rs"), &text);
-}
-
-fn enabled(variable: &str) -> bool {
-    env::var(variable).is_ok_and(|value| !value.is_empty() && value != "0")
 }
 
 fn cuda_files(folder: &Path) -> Vec<PathBuf> {

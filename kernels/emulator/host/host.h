@@ -1,16 +1,24 @@
 // The twin of `device.cuh` for the host's compiler: what a kernel uses of the machine, with checks.
 //
-// One coroutine per CUDA thread; `emulator::current` is the one that runs. Where threads meet, a thread says so in a
-// `Gate` and switches to the scheduler (`src/scheduler.rs`), which resumes it when the gate has opened. What is shared
-// with Rust is mirrored in `src/abi.rs`; a test compares the layouts.
+// One coroutine per CUDA thread; `emulator::current` is the one that runs. Where threads meet, a thread counts itself in
+// at a `Gate` and switches to the next thread that can run; the scheduler (`src/scheduler.rs`) starts that and is asked
+// when there is none. What is shared with Rust is mirrored in `src/abi.rs`; a test compares the layouts.
 //
 // To add a primitive: write it here over `emulator::meet` if threads wait in it, over `emulator::fault` if it can be
 // misused.
 #pragma once
 
-#define DEVICE static inline
+#define DEVICE static inline __attribute__((always_inline))
 #define DEVICE_METHOD inline
 #define UNROLL
+
+// Threads switch to each other by a dozen instructions. Elsewhere, and under the sanitizer, which wants to be told,
+// the crate `corosensei` switches between them and the scheduler.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define EMULATOR_DIRECT 1
+#else
+#define EMULATOR_DIRECT 0
+#endif
 
 namespace emulator {
 
@@ -96,6 +104,8 @@ struct Block;
 struct Cluster {
     Gate gate;
     u32 blocks, threads;
+    /// Stack pointer of the scheduler.
+    void *scheduler;
     Block *block[CLUSTER];
 };
 
@@ -113,14 +123,17 @@ struct Block {
     Copy copy[COPIES];
 };
 
-struct Thread {
+struct alignas(64) Thread {
     /// The thread can run when the word there is not `seen`.
     const u32 *gate;
-    u32 seen;
-    u32 index, lane, linear;
+    u32 seen, index;
+    /// The next one in turn; null if the scheduler chooses.
+    Thread *next;
+    /// Its stack pointer; with `corosensei`, its yielder.
+    void *stack;
     Warp *warp;
     Block *block;
-    void *yielder;
+    u32 lane, linear;
     /// Where it waits, for messages.
     u32 wait, detail, line;
     const char *file;
@@ -151,6 +164,7 @@ struct Kernel {
 };
 
 extern "C" {
+/// Switches to the scheduler.
 void fhe_emulator_suspend(Thread *thread);
 [[noreturn]] void fhe_emulator_fault(Thread *thread, const Fault *fault);
 /// Returns where the access is allowed after all: to the shared memory of another block of the cluster.
@@ -158,7 +172,7 @@ void fhe_emulator_shared_access(Thread *thread, const Fault *fault);
 }
 
 /// The thread that runs on this thread of the host. `initial-exec`: one instruction, in a library that is loaded late too.
-extern thread_local Thread *current __attribute__((tls_model("initial-exec")));
+extern __thread Thread *current __attribute__((tls_model("initial-exec")));
 
 [[noreturn]] __attribute__((noinline, cold)) inline void fault(u32 kind, Site site, u64 a = 0, u64 b = 0, u64 c = 0) {
     const Fault record = {kind, 0, 0, 0, 0, {a, b, c}, site};
@@ -256,7 +270,44 @@ inline void agree(Thread &self, u32 wait, u32 detail, Site site) {
     if (++warp.arrived == self.warp->lanes) warp.arrived = 0;
 }
 
-/// Switches to other threads until the word changes.
+#if EMULATOR_DIRECT
+/// Stores the stack pointer and goes on where another one was stored.
+inline void switch_stacks(void **from, void *to) {
+    asm volatile(
+        "push %%rbp\n\t"
+        "lea 1f(%%rip), %%rax\n\t"
+        "push %%rax\n\t"
+        "mov %%rsp, (%[from])\n\t"
+        "mov %[to], %%rsp\n\t"
+        "pop %%rax\n\t"
+        "jmp *%%rax\n"
+        "1:\n\t"
+        "pop %%rbp\n\t"
+        : [from] "+D"(from), [to] "+S"(to)
+        :
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0",
+          "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+          "xmm14", "xmm15");
+}
+
+/// Switches to the next thread that can run, or to the scheduler.
+inline void go_on(Thread &self) {
+    Thread *next = self.next;
+    if (__builtin_expect(next != nullptr, 1)) {
+        while (*next->gate == next->seen && next != &self) next = next->next;
+        if (__builtin_expect(next != &self, 1)) {
+            current = next;
+            switch_stacks(&self.stack, next->stack);
+            return;
+        }
+    }
+    fhe_emulator_suspend(&self);
+}
+#else
+inline void go_on(Thread &self) { fhe_emulator_suspend(&self); }
+#endif
+
+/// Lets other threads run until the word changes.
 inline void wait_for(Thread &self, const u32 *word, u32 wait, u32 detail, Site site) {
     self.gate = word;
     self.seen = *word;
@@ -264,7 +315,7 @@ inline void wait_for(Thread &self, const u32 *word, u32 wait, u32 detail, Site s
     self.detail = detail;
     self.line = site.line;
     self.file = site.file;
-    fhe_emulator_suspend(&self);
+    go_on(self);
 }
 
 /// Returns when `expected` threads have come to the gate.

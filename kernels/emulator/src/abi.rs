@@ -73,6 +73,7 @@ pub struct Cluster {
     pub gate: Gate,
     pub blocks: u32,
     pub threads: u32,
+    pub scheduler: *mut c_void,
     pub block: [*mut Block; CLUSTER],
 }
 
@@ -97,17 +98,20 @@ pub struct Block {
 }
 
 /// A CUDA thread.
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Thread {
     /// The thread can run when the word there is not `seen`.
     pub gate: *const u32,
     pub seen: u32,
     pub index: u32,
-    pub lane: u32,
-    pub linear: u32,
+    /// The next one in turn; null if the scheduler chooses.
+    pub next: *mut Thread,
+    /// Its stack pointer; with `corosensei`, its yielder.
+    pub stack: *const c_void,
     pub warp: *mut Warp,
     pub block: *mut Block,
-    pub yielder: *const c_void,
+    pub lane: u32,
+    pub linear: u32,
     pub wait: u32,
     pub detail: u32,
     pub line: u32,

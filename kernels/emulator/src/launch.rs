@@ -90,7 +90,10 @@ fn check(context: &Context, function: &Function, shape: &Shape) -> Result<u32, R
     }
     let threads: u32 = block.iter().product();
     if threads > 1024 || threads > function.kernel.threads() {
-        return invalid(format!("{threads} threads, but the kernel is compiled for at most {}", function.kernel.threads()));
+        return invalid(format!(
+            "{threads} threads, but the kernel is compiled for at most {}",
+            function.kernel.threads()
+        ));
     }
     let limit = function.shared_limit.load(Ordering::Relaxed);
     if shared_bytes > limit {
@@ -148,8 +151,8 @@ unsafe fn bind(
         let mut pointer = [0; 8];
         // The array has no length. Where it is too short, what follows is most often no address.
         let mut bytes = vec![0; size].into_boxed_slice();
-        let readable = read(parameters.wrapping_add(i) as usize, &mut pointer)
-            && read(usize::from_ne_bytes(pointer), &mut bytes);
+        let readable =
+            read(parameters.wrapping_add(i) as usize, &mut pointer) && read(usize::from_ne_bytes(pointer), &mut bytes);
         if !readable {
             return invalid(format!("parameter {i} of {} is missing: there is no value at its address", wanted.len()));
         }

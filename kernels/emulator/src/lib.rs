@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `host/host.h` | twin of `device.cuh`: checked pointers, barriers, shuffles, copies |
 //! | `abi`, `kernels` | structures shared with it; the kernels that were compiled in |
-//! | `stack`, `scheduler` | one coroutine per CUDA thread |
+//! | `stack`, `routine`, `scheduler` | one coroutine per CUDA thread |
 //! | `launch` | checks of a launch; blocks in parallel |
 //! | `fault` | what went wrong, in words |
 //! | `memory`, `device`, `context`, `ptx` | what the driver keeps |
@@ -23,6 +23,7 @@ mod launch;
 mod memory;
 mod ptx;
 mod random;
+mod routine;
 mod scheduler;
 mod settings;
 mod stack;

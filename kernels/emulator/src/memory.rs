@@ -93,7 +93,11 @@ impl Memory {
     /// `total` bytes of device number `device`.
     pub fn new(device: usize, total: usize) -> Self {
         let next = ADDRESSES | (device as u64) << 48 | 0x1000_0000;
-        Self { device, total, table: Mutex::new(Table { live: BTreeMap::new(), freed: BTreeMap::new(), used: 0, next }) }
+        Self {
+            device,
+            total,
+            table: Mutex::new(Table { live: BTreeMap::new(), freed: BTreeMap::new(), used: 0, next }),
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

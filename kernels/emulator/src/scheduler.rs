@@ -1,19 +1,20 @@
-//! Runs the blocks of one cluster: a coroutine per CUDA thread, resumed in turn until all have returned.
+//! Runs the blocks of one cluster: a coroutine per CUDA thread, in turn until all have returned.
 //!
 //! A thread that waits names a word and the value that it saw there (`Thread::gate`, `Thread::seen`); it can run as soon
 //! as the word differs. The C++ side counts such words up; nothing is queued. If a whole turn finds no thread that can
 //! run, the block is stuck, and the message says who waits where.
+//!
+//! Threads form a ring (`Thread::next`) and switch to each other where the machine has fast switches. In a random order
+//! there is no ring: every thread comes back to `turns`, which chooses.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ffi::c_void;
 use std::ptr;
 
-use corosensei::{Coroutine, Yielder};
-
-use crate::abi::{Argument, Block, CLUSTER, Cluster, Fault, Gate, Kernel, LANES, Thread, Warp, fhe_emulator_current};
+use crate::abi::{Argument, Block, CLUSTER, Cluster, Fault, Gate, Kernel, LANES, Thread, Warp};
 use crate::fault::{Failure, Stuck};
 use crate::random::Random;
-use crate::stack::{Part, stacks};
+use crate::routine::{Routines, suspend};
 
 /// A word that no waiting thread has seen, and one that all have: the gates of threads that can run, and that never will.
 static OPEN: u32 = 1;
@@ -55,13 +56,10 @@ struct Run {
     failure: Option<Failure>,
 }
 
-type Routine = Coroutine<*mut Thread, (), (), Part>;
-
 /// Memory of blocks, kept from launch to launch.
 #[derive(Default)]
 pub struct Worker {
-    routines: Vec<Routine>,
-    spare: Vec<Part>,
+    routines: Routines,
     threads: Vec<Thread>,
     warps: Vec<Warp>,
     blocks: Vec<Block>,
@@ -79,13 +77,19 @@ impl Worker {
     ///
     /// The arguments of the job must be those of its kernel, and the memory they are bound to must live.
     pub unsafe fn run(&mut self, job: &Job, number: u64) -> Result<(), Failure> {
-        let mut cluster = Cluster { gate: Gate::default(), blocks: 0, threads: 0, block: [ptr::null_mut(); CLUSTER] };
+        let mut cluster = Cluster {
+            gate: Gate::default(),
+            blocks: 0,
+            threads: 0,
+            scheduler: ptr::null_mut(),
+            block: [ptr::null_mut(); CLUSTER],
+        };
         let mut run = Run { kernel: job.kernel, arguments: job.arguments.as_ptr(), live: 0, failure: None };
         self.prepare(job, number, &raw mut cluster, &raw mut run);
         let mut random = job.seed.map(|seed| Random::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         let outcome = self.turns(&raw mut run, random.as_mut());
         if outcome.is_err() {
-            self.abandon();
+            self.routines.abandon();
         }
         outcome
     }
@@ -94,7 +98,6 @@ impl Worker {
         let threads = job.threads();
         let count = job.cluster as usize;
         let warps = threads.div_ceil(LANES);
-        self.grow(threads * count);
         while self.shared.len() < count {
             self.shared.push(SharedMemory::default());
         }
@@ -155,12 +158,18 @@ impl Worker {
         }
         self.order.clear();
         self.order.extend(0..(threads * count) as u32);
+        if job.seed.is_none() {
+            let first = self.threads.as_mut_ptr();
+            let last = self.threads.len() - 1;
+            for (i, thread) in self.threads.iter_mut().enumerate() {
+                thread.next = first.wrapping_add(if i == last { 0 } else { i + 1 });
+            }
+        }
+        self.routines.prepare(&mut self.threads);
     }
 
-    /// Resumes every thread that can run, again and again.
+    /// Lets every thread run that can, again and again.
     fn turns(&mut self, run: *mut Run, mut random: Option<&mut Random>) -> Result<(), Failure> {
-        // SAFETY: the function returns the address of this thread's variable.
-        let current = unsafe { fhe_emulator_current() };
         let threads = self.threads.as_mut_ptr();
         loop {
             let mut can_run = false;
@@ -180,8 +189,7 @@ impl Worker {
                     if random.as_deref_mut().is_some_and(|random| random.below(4) == 0) {
                         continue;
                     }
-                    *current = thread;
-                    self.routines[i as usize].resume(thread);
+                    self.routines.resume(i as usize, thread);
                     if (*run).failure.is_some() {
                         return Err((*run).failure.take().expect("was just there"));
                     }
@@ -196,66 +204,29 @@ impl Worker {
             }
         }
     }
-
-    /// A coroutine per thread.
-    fn grow(&mut self, count: usize) {
-        let missing = count.saturating_sub(self.routines.len());
-        if missing > self.spare.len() {
-            self.spare.extend(stacks(missing - self.spare.len()).expect("address space for the stacks"));
-        }
-        for _ in 0..missing {
-            let stack = self.spare.pop().expect("there are enough");
-            self.routines.push(Routine::with_stack(stack, body));
-        }
-    }
-
-    /// Forgets all coroutines, wherever they are, and keeps their stacks.
-    fn abandon(&mut self) {
-        for mut routine in self.routines.drain(..) {
-            // SAFETY: nothing on the stack has a destructor: kernels are C++ over plain values, `body` holds pointers.
-            unsafe { routine.force_reset() };
-            self.spare.push(routine.into_stack());
-        }
-    }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.abandon();
-    }
-}
-
-/// What a coroutine does: one thread of a kernel after the other.
-fn body(yielder: &Yielder<*mut Thread, ()>, mut thread: *mut Thread) {
-    loop {
-        // SAFETY: the scheduler passes a thread whose block and run live until all threads have returned; the caller of
-        // `Worker::run` vouches for the arguments.
-        unsafe {
-            (*thread).yielder = ptr::from_ref(yielder).cast();
-            let block = (*thread).block;
-            let run: *mut Run = (*block).run.cast();
-            ((*(*run).kernel).call)((*run).arguments);
-            (*thread).gate = &raw const NEVER;
-            (*thread).seen = NEVER;
-            (*thread).wait = 0;
-            (*run).live -= 1;
-            (*block).live -= 1;
-            if (*block).live == 0 {
-                let copies = (*block).copies as usize;
-                if let Some(copy) = (&(*block).copy)[..copies].iter().find(|copy| copy.bytes != 0) {
-                    (*run).failure.get_or_insert(Failure::of_thread(thread, Failure::copy_pending(copy)));
-                }
+/// Runs the kernel for a thread and notes that it has returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fhe_emulator_body(thread: *mut Thread) {
+    // SAFETY: the scheduler starts a thread whose block and run live until all threads have returned; the caller of
+    // `Worker::run` vouches for the arguments.
+    unsafe {
+        let block = (*thread).block;
+        let run: *mut Run = (*block).run.cast();
+        ((*(*run).kernel).call)((*run).arguments);
+        (*thread).gate = &raw const NEVER;
+        (*thread).seen = NEVER;
+        (*thread).wait = 0;
+        (*run).live -= 1;
+        (*block).live -= 1;
+        if (*block).live == 0 {
+            let copies = (*block).copies as usize;
+            if let Some(copy) = (&(*block).copy)[..copies].iter().find(|copy| copy.bytes != 0) {
+                (*run).failure.get_or_insert(Failure::of_thread(thread, Failure::copy_pending(copy)));
             }
         }
-        thread = yielder.suspend(());
     }
-}
-
-/// Switches to the scheduler; returns when the thread's gate has opened.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn fhe_emulator_suspend(thread: *mut Thread) {
-    // SAFETY: the C++ side passes the current thread, whose coroutine has stored its yielder.
-    unsafe { (*(*thread).yielder.cast::<Yielder<*mut Thread, ()>>()).suspend(()) };
 }
 
 /// Reports what went wrong in the thread, which never runs again.
@@ -265,7 +236,7 @@ unsafe extern "C" fn fhe_emulator_fault(thread: *mut Thread, fault: *const Fault
     unsafe {
         let run: *mut Run = (*(*thread).block).run.cast();
         (*run).failure.get_or_insert(Failure::of_thread(thread, *fault));
-        fhe_emulator_suspend(thread);
+        suspend(thread);
     }
     // The scheduler does not resume a thread of a launch that failed.
     std::process::abort()

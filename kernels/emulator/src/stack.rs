@@ -1,14 +1,10 @@
 //! Stacks of coroutines: parts of one mapping, reused from launch to launch.
 
-use std::io;
-use std::num::NonZeroUsize;
-use std::ptr;
 use std::sync::Arc;
-
-use corosensei::stack::{Stack, StackPointer};
+use std::{io, ptr};
 
 /// Of one stack. Kernels with unrolled register arrays need a few KB, with the address sanitizer a hundred.
-const BYTES: usize = if cfg!(asan) { 2 << 20 } else { 256 << 10 };
+const BYTES: usize = if cfg!(feature = "asan") { 2 << 20 } else { 256 << 10 };
 const PAGE: usize = 4096;
 /// Stacks of equal distance would all use the same few sets of the caches.
 const COLOURS: usize = 29;
@@ -35,17 +31,20 @@ impl Drop for Mapping {
 /// One stack.
 pub struct Part {
     _mapping: Arc<Mapping>,
-    base: NonZeroUsize,
-    limit: NonZeroUsize,
+    top: *mut u8,
+    bottom: *mut u8,
 }
 
-// SAFETY: the range is mapped as long as the part lives, no other part overlaps it, and its lowest page is a guard.
-unsafe impl Stack for Part {
-    fn base(&self) -> StackPointer {
-        self.base
+impl Part {
+    /// End of the stack, a multiple of 16: it grows down from there.
+    pub fn top(&self) -> *mut u8 {
+        self.top
     }
-    fn limit(&self) -> StackPointer {
-        self.limit
+
+    /// Its lowest byte, in the guard page.
+    #[cfg(not(direct))]
+    pub fn bottom(&self) -> *mut u8 {
+        self.bottom
     }
 }
 
@@ -61,14 +60,13 @@ pub fn stacks(count: usize) -> io::Result<Vec<Part>> {
     let mapping = Arc::new(Mapping { start, bytes });
     (0..count)
         .map(|i| {
-            let limit = start as usize + i * BYTES;
+            let bottom = start.cast::<u8>().wrapping_add(i * BYTES);
             // SAFETY: one page inside the mapping that nothing uses yet.
-            if unsafe { libc::mprotect(limit as *mut libc::c_void, PAGE, libc::PROT_NONE) } != 0 {
+            if unsafe { libc::mprotect(bottom.cast(), PAGE, libc::PROT_NONE) } != 0 {
                 return Err(io::Error::last_os_error());
             }
-            let base = limit + BYTES - i % COLOURS * COLOUR;
-            let address = |value| NonZeroUsize::new(value).expect("no mapping starts at 0");
-            Ok(Part { _mapping: Arc::clone(&mapping), base: address(base), limit: address(limit) })
+            let top = bottom.wrapping_add(BYTES - i % COLOURS * COLOUR);
+            Ok(Part { _mapping: Arc::clone(&mapping), top, bottom })
         })
         .collect()
 }

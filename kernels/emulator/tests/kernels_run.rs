@@ -21,7 +21,8 @@ fn linear_is_the_plain_loop() {
     let slots = 5;
     let source: Vec<u64> =
         (0..slots * ROWS * SIZE).map(|i| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17)).collect();
-    let terms = [(0, 1), (3, -2), (4, 5), (2, 1), (1, -1), (1, 7)].map(|(slot, coefficient)| Term { slot, coefficient });
+    let terms =
+        [(0, 1), (3, -2), (4, 5), (2, 1), (1, -1), (1, 7)].map(|(slot, coefficient)| Term { slot, coefficient });
     let ends = [2u32, 3, 3, 6];
     let constants = [5u64, 0, 1 << 60, u64::MAX];
     let mut expected = vec![0u64; ends.len() * ROWS * SIZE];
@@ -91,8 +92,7 @@ fn blocks_of_a_cluster_exchange() {
         let out = gpu.allocate(12 * 64 * 4);
         gpu.run("test_cluster_exchange", Shape { grid: 12, threads: 64, shared: 256 }, &[Value::Pointer(out)])
             .expect("is right");
-        let expected: Vec<u32> =
-            (0..12 * 64).map(|i| 100 * (i / 256 * 4 + (i / 64 % 4 + 3) % 4) + i % 64).collect();
+        let expected: Vec<u32> = (0..12 * 64).map(|i| 100 * (i / 256 * 4 + (i / 64 % 4 + 3) % 4) + i % 64).collect();
         assert_eq!(gpu.download::<u32>(out, 12 * 64), expected, "{order}");
     }
 }

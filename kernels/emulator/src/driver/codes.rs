@@ -86,7 +86,11 @@ fn find(code: i32) -> Option<&'static (i32, &'static CStr, &'static CStr)> {
     ALL.iter().find(|entry| entry.0 == code)
 }
 
-unsafe fn text(code: i32, to: *mut *const c_char, of: fn(&(i32, &'static CStr, &'static CStr)) -> &'static CStr) -> Status {
+unsafe fn text(
+    code: i32,
+    to: *mut *const c_char,
+    of: fn(&(i32, &'static CStr, &'static CStr)) -> &'static CStr,
+) -> Status {
     if to.is_null() {
         return INVALID_VALUE;
     }

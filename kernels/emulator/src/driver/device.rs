@@ -138,8 +138,7 @@ unsafe extern "C" fn cuDevicePrimaryCtxRetain(to: *mut usize, number: c_int) -> 
 
 fn release(number: c_int) -> Status {
     with_machine("cuDevicePrimaryCtxRelease", |machine| {
-        let mut primary =
-            device(machine, number)?.primary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut primary = device(machine, number)?.primary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if primary.0 == 0 {
             return Err(codes::INVALID_CONTEXT);
         }
@@ -163,8 +162,7 @@ extern "C" fn cuDevicePrimaryCtxRelease_v2(number: c_int) -> Status {
 
 fn reset(number: c_int) -> Status {
     with_machine("cuDevicePrimaryCtxReset", |machine| {
-        let mut primary =
-            device(machine, number)?.primary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut primary = device(machine, number)?.primary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if primary.0 > 0 {
             machine.destroy(primary.1);
         }

@@ -165,7 +165,8 @@ unsafe fn active_blocks(to: *mut c_int, handle: usize, threads: c_int, shared_by
         if threads <= 0 {
             return Err(codes::INVALID_VALUE);
         }
-        let fits = threads as u32 <= function.kernel.threads() && shared_bytes <= context.device.shared().block as usize;
+        let fits =
+            threads as u32 <= function.kernel.threads() && shared_bytes <= context.device.shared().block as usize;
         let blocks = if fits { context.device.occupancy(threads as u32, shared_bytes as u32) } else { 0 };
         // SAFETY: the caller passes a pointer that can be written.
         unsafe { put(to, blocks as c_int) }
@@ -293,7 +294,11 @@ unsafe fn with_config(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn cuOccupancyMaxActiveClusters(to: *mut c_int, handle: usize, config: *const LaunchConfig) -> Status {
+unsafe extern "C" fn cuOccupancyMaxActiveClusters(
+    to: *mut c_int,
+    handle: usize,
+    config: *const LaunchConfig,
+) -> Status {
     // SAFETY: the caller's promise.
     unsafe {
         with_config("cuOccupancyMaxActiveClusters", to, handle, config, |context, shape, cluster| {

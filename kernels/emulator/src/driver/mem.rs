@@ -340,9 +340,12 @@ unsafe extern "C" fn cuMemHostGetFlags(to: *mut c_uint, memory: *mut c_void) -> 
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemHostRegister_v2(memory: *mut c_void, bytes: usize, _flags: c_uint) -> Status {
-    in_context("cuMemHostRegister", |_, _| {
-        if memory.is_null() || bytes == 0 { Err(codes::INVALID_VALUE) } else { Ok(()) }
-    })
+    in_context(
+        "cuMemHostRegister",
+        |_, _| {
+            if memory.is_null() || bytes == 0 { Err(codes::INVALID_VALUE) } else { Ok(()) }
+        },
+    )
 }
 
 #[unsafe(no_mangle)]

@@ -233,7 +233,13 @@ unsafe extern "C" fn cuFuncGetAttribute(to: *mut c_int, which: c_int, handle: us
             attribute::BINARY_VERSION => context.device.compute as c_int,
             attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES => function.shared_limit.load(Ordering::Relaxed) as c_int,
             attribute::PREFERRED_SHARED_MEMORY_CARVEOUT => -1,
-            attribute::REQUIRED_CLUSTER_WIDTH => if cluster > 1 { cluster } else { 0 },
+            attribute::REQUIRED_CLUSTER_WIDTH => {
+                if cluster > 1 {
+                    cluster
+                } else {
+                    0
+                }
+            }
             attribute::REQUIRED_CLUSTER_WIDTH..=attribute::REQUIRED_CLUSTER_DEPTH => c_int::from(cluster > 1),
             _ => return Err(codes::INVALID_VALUE),
         };
@@ -251,7 +257,8 @@ extern "C" fn cuFuncSetAttribute(handle: usize, which: c_int, value: c_int) -> S
             attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES => {
                 let limit = context.device.shared().block;
                 if value < 0 || value as u32 > limit {
-                    let text = format!("{}: {value} bytes of shared memory, a block has {limit}", function.kernel.name());
+                    let text =
+                        format!("{}: {value} bytes of shared memory, a block has {limit}", function.kernel.name());
                     return error(CALL, codes::INVALID_VALUE, &text);
                 }
                 function.shared_limit.store(value as u32, Ordering::Relaxed);

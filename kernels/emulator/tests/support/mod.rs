@@ -190,7 +190,11 @@ impl Gpu {
     pub fn allow_shared(&self, function: usize, bytes: u32) -> i32 {
         // SAFETY: as declared in cuda.h; 8 is the largest dynamic shared memory.
         unsafe {
-            symbol::<unsafe extern "C" fn(usize, c_int, c_int) -> i32>("cuFuncSetAttribute")(function, 8, bytes as c_int)
+            symbol::<unsafe extern "C" fn(usize, c_int, c_int) -> i32>("cuFuncSetAttribute")(
+                function,
+                8,
+                bytes as c_int,
+            )
         }
     }
 
