@@ -1,4 +1,5 @@
-//! What the benchmarks share: the catalogue of operations and the measurement of two sides in turn.
+//! What the benchmarks share: the catalogue of operations, and measurements of one side and of two sides in turn.
 
 pub mod catalogue;
 pub mod paired;
+pub mod sampling;

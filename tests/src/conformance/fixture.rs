@@ -28,7 +28,7 @@ impl<B: Backend> Fixture<B> {
     /// Loads the default keys; `None` for a backend that this machine cannot have.
     pub fn open(kind: Kind, backend: Result<B>) -> Option<Self> {
         match backend {
-            Ok(backend) => Some(Self::with(Arc::new(backend), kind, kind.keys())),
+            Ok(backend) => Some(Self::with(Arc::new(backend), kind, kind.keys()).expect("load_key")),
             Err(error @ Error::Unavailable { .. }) => {
                 eprintln!("skipped: {error}");
                 None
@@ -37,15 +37,23 @@ impl<B: Backend> Fixture<B> {
         }
     }
 
+    /// Loads the default keys.
+    ///
+    /// # Errors
+    /// Those of [`Backend::load_key`].
+    pub fn load_keys(backend: Arc<B>, kind: Kind) -> Result<Self> {
+        Self::with(backend, kind, kind.keys())
+    }
+
     /// The same backend with the keys of the other parameter set.
     #[must_use]
     pub fn with_other_keys(&self) -> Self {
-        Self::with(Arc::clone(&self.backend), self.kind, self.kind.other_keys())
+        Self::with(Arc::clone(&self.backend), self.kind, self.kind.other_keys()).expect("load_key")
     }
 
-    fn with(backend: Arc<B>, kind: Kind, keys: &'static Keys) -> Self {
-        let key = backend.load_key(keys.evaluation()).expect("load_key");
-        Self { backend, kind, keys, key }
+    fn with(backend: Arc<B>, kind: Kind, keys: &'static Keys) -> Result<Self> {
+        let key = backend.load_key(keys.evaluation())?;
+        Ok(Self { backend, kind, keys, key })
     }
 
     /// Words of one block.

@@ -1,0 +1,72 @@
+//! Tables at the end of a run.
+
+use serde_json::Value;
+
+use crate::evidence::Evidence;
+
+/// Prints them.
+pub fn print(evidence: &Evidence) {
+    let stage = |stage: &str, kernel: Option<&str>| {
+        let wanted = |point: &&Value| {
+            point["stage"] == *stage && kernel.is_none_or(|kernel| point["kernel"] == *kernel)
+        };
+        let points = evidence.records("curve").iter().filter(wanted);
+        points.filter_map(cell).collect::<Vec<_>>()
+    };
+    println!();
+    grid("blind rotations per second, kernel by batch", &stage("blind_rotation", None));
+    let mut both = stage("both", Some("auto"));
+    both.iter_mut().for_each(|cell| "bootstraps".clone_into(&mut cell.0));
+    grid("bootstraps with keyswitch per second", &both);
+    let counts = |field: &str| -> u64 {
+        evidence.records("conformance").iter().filter_map(|counts| counts[field].as_u64()).sum()
+    };
+    if !evidence.records("conformance").is_empty() {
+        println!(
+            "conformance: {} passed, {} failed, {} skipped",
+            counts("passed"),
+            counts("failed"),
+            counts("skipped")
+        );
+    }
+    for (part, reason) in evidence.failures() {
+        println!("FAILED {part}: {reason}");
+    }
+    println!("{}", if evidence.is_good() { "all is well" } else { "something is wrong: see above" });
+    if evidence.is_emulated() {
+        println!("EMULATED DEVICE: times say nothing about a card.");
+    }
+}
+
+/// Row, column and value.
+type Cell = (String, u64, f64);
+
+fn cell(point: &Value) -> Option<Cell> {
+    Some((point["kernel"].as_str()?.to_owned(), point["batch"].as_u64()?, point["median_per_s"].as_f64()?))
+}
+
+fn grid(title: &str, cells: &[Cell]) {
+    if cells.is_empty() {
+        return;
+    }
+    let mut columns: Vec<u64> = cells.iter().map(|cell| cell.1).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let mut rows: Vec<&str> = Vec::new();
+    for cell in cells {
+        if !rows.contains(&cell.0.as_str()) {
+            rows.push(&cell.0);
+        }
+    }
+    println!("{title}");
+    let head: String = columns.iter().map(|column| format!(" {column:>8}")).collect();
+    println!("  {:<14}{head}", "");
+    for row in rows {
+        let value = |column: &u64| {
+            let cell = cells.iter().find(|cell| cell.0 == row && cell.1 == *column);
+            cell.map_or_else(|| format!(" {:>8}", "-"), |cell| format!(" {:>8.0}", cell.2))
+        };
+        println!("  {row:<14}{}", columns.iter().map(value).collect::<String>());
+    }
+    println!();
+}
