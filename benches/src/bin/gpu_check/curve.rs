@@ -23,20 +23,12 @@ use crate::worker::Context;
 struct Point {
     kernel: String,
     /// The kernel that the batch size selects.
-    chosen: String,
+    chosen: Option<String>,
     batch: usize,
     stage: &'static str,
     median_per_s: f64,
     #[serde(flatten)]
     spread: Spread,
-}
-
-/// A batch size that was left out.
-#[derive(Serialize)]
-struct LeftOut {
-    kernel: String,
-    batch: usize,
-    left_out: &'static str,
 }
 
 /// Measures one kernel.
@@ -51,9 +43,9 @@ pub fn run(context: &mut Context, kernel: Kernel) -> Result<()> {
         // Of the last size: ciphertexts take no longer in a larger batch.
         let expected = Duration::from_secs_f64(slowest * batch as f64 / 1e3);
         if started.elapsed() + 3 * expected > context.sizes.curve && batch != batches[0] {
-            let left_out = "no time";
-            bar.suspend(|| println!("  {:<14} {batch:>6} left out: {left_out}", kernel.name()));
-            context.journal.record("curve", LeftOut { kernel: kernel.name(), batch, left_out })?;
+            bar.suspend(|| println!("  {:<14} {batch:>6} left out: no time", kernel.name()));
+            let left_out = serde_json::json!({ "kernel": kernel.name(), "batch": batch, "left_out": "no time" });
+            context.journal.record("curve", left_out)?;
             continue;
         }
         let points = measure(context.sizes.effort, &card, kernel, batch, &bar)?;
@@ -67,7 +59,7 @@ pub fn run(context: &mut Context, kernel: Kernel) -> Result<()> {
                     point.spread.median_ms,
                     point.spread.min_ms,
                     point.spread.max_ms,
-                    point.chosen
+                    point.chosen.as_deref().unwrap_or_default()
                 );
             });
             if point.stage == "blind_rotation" {
@@ -162,7 +154,7 @@ fn measure(
         bar.inc(1);
         Point {
             kernel: kernel.name(),
-            chosen: chosen.clone(),
+            chosen: (stage != "keyswitch").then(|| chosen.clone()),
             batch,
             stage,
             median_per_s: spread.per_second(batch),
@@ -177,6 +169,14 @@ fn measure(
         points.push(point("both", sample(effort, |calls| work.repeat(calls, both))?));
     }
     Ok(points)
+}
+
+/// Keyswitches and bootstraps per second in batches of that size.
+#[cfg(feature = "peer-gpu")]
+pub fn both_per_second(effort: Effort, card: &Fixture<CudaBackend>, batch: usize) -> Result<f64> {
+    let mut work = Work::new(card, batch)?;
+    let both = |work: &mut Work<'_, CudaBackend>| work.keyswitch().and_then(|()| work.rotate());
+    Ok(sample(effort, |calls| work.repeat(calls, both))?.per_second(batch))
 }
 
 /// Clocks while about a second of work is queued.

@@ -81,9 +81,11 @@ pub fn run(context: &mut Context) -> Result<()> {
         ),
         ecc: attribute(Attribute::CU_DEVICE_ATTRIBUTE_ECC_ENABLED) == 1,
         driver_cuda_version: driver_cuda_version(),
-        driver_version: smi(device.ordinal, &["driver_version"]).and_then(|fields| match fields.get("driver_version") {
-            Some(Value::String(version)) => Some(version.clone()),
-            _ => None,
+        driver_version: smi(device.ordinal, &["driver_version"]).and_then(|fields| {
+            match fields.get("driver_version") {
+                Some(Value::String(version)) => Some(version.clone()),
+                _ => None,
+            }
         }),
         first_open_s: open_s[0],
         second_open_s: open_s[1],
@@ -93,7 +95,11 @@ pub fn run(context: &mut Context) -> Result<()> {
     };
     println!("  {device}, {} multiprocessors", report.multiprocessors);
     let version = report.driver_version.as_deref().unwrap_or("of unknown version (no nvidia-smi)");
-    println!("  driver {version}, CUDA {}.{}", report.driver_cuda_version / 1000, report.driver_cuda_version % 1000 / 10);
+    println!(
+        "  driver {version}, CUDA {}.{}",
+        report.driver_cuda_version / 1000,
+        report.driver_cuda_version % 1000 / 10
+    );
     println!("  kernels compiled in {:.2} s, from the cache in {:.2} s", open_s[0], open_s[1]);
     println!("  kernels of this card: {}", report.kernels.join(", "));
     context.journal.record("device", report)?;

@@ -53,7 +53,8 @@ impl Evidence {
         Self {
             schema_version: SCHEMA,
             emulated,
-            warning: emulated.then_some("run on the emulated driver: results are checked, times say nothing about a card"),
+            warning: emulated
+                .then_some("run on the emulated driver: results are checked, times say nothing about a card"),
             tool: "fhe-gpu-check",
             crate_version: env!("CARGO_PKG_VERSION"),
             started_utc: utc(SystemTime::now()),

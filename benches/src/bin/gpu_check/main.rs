@@ -96,19 +96,21 @@ fn find(arguments: &Arguments) -> Result<Device, String> {
     })?;
     if arguments.list {
         println!("devices:");
-        devices.iter().for_each(|device| println!("  {device}"));
+        for device in &devices {
+            println!("  {device}");
+        }
         println!("sections:");
         for section in Section::value_variants() {
             let help = section.to_possible_value().and_then(|value| value.get_help().map(ToString::to_string));
             println!("  {:<12} {}", section.name(), help.unwrap_or_default());
         }
     }
-    let all = devices.iter().map(|device| format!("\n  {device}")).collect::<String>();
+    let all = devices.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let found = devices.into_iter().find(|device| device.ordinal == arguments.device);
-    let device = found.ok_or_else(|| format!("there is no device {}; found:{all}", arguments.device))?;
+    let device = found.ok_or_else(|| format!("there is no device {}; found {all}", arguments.device))?;
     if !device.is_supported() {
         let (major, minor) = fhe_gpu::MIN_COMPUTE_CAPABILITY;
-        return Err(format!("{device}: the kernels need compute {major}.{minor} or later; found:{all}"));
+        return Err(format!("{device}: the kernels need compute {major}.{minor} or later; found {all}"));
     }
     Ok(device)
 }

@@ -74,7 +74,8 @@ pub fn run(context: &mut Context, kernel: Kernel) -> Result<()> {
 
 fn cpu(context: &mut Context, samples: usize) -> Result<f64> {
     // Borrowed from the context, which is also written to: measured on a fixture of its own.
-    let cpu = Fixture::load_keys(std::sync::Arc::clone(&context.cpu()?.backend), fhe_tests::conformance::Kind::Encrypted)?;
+    let cpu =
+        Fixture::load_keys(std::sync::Arc::clone(&context.cpu()?.backend), fhe_tests::conformance::Kind::Encrypted)?;
     measure(context, &cpu, samples, 2).map(|(variance, _)| variance)
 }
 

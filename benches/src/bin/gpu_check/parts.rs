@@ -30,7 +30,8 @@ impl Part {
 /// The parts that were asked for, in order. The device report is always the first.
 pub fn parts(arguments: &Arguments) -> Vec<Part> {
     let automatic = Kernel::ALL[0];
-    let kernels = Kernel::ALL.into_iter().filter(|kernel| arguments.kernel.is_empty() || arguments.kernel.contains(kernel));
+    let kernels =
+        Kernel::ALL.into_iter().filter(|kernel| arguments.kernel.is_empty() || arguments.kernel.contains(kernel));
     let kernels: Vec<Kernel> = kernels.collect();
     let sections = Section::value_variants().iter().copied();
     let wanted = |section: &Section| {
@@ -54,6 +55,8 @@ pub struct Sizes {
     pub samples: usize,
     /// Rows of the batches of integers; `None` for as many as fill the card.
     pub rows: Option<usize>,
+    /// Integers of at most so many bits.
+    pub widest: u32,
     /// Bootstraps of each kernel's known answers.
     pub answers: usize,
     /// Time of one measurement.
@@ -82,6 +85,7 @@ impl Sizes {
             multiples: true,
             samples: 4096,
             rows: None,
+            widest: 64,
             answers: 264,
             effort: effort(50, 1_500, 15),
             conformance: seconds(600),
@@ -103,6 +107,7 @@ impl Sizes {
             sizes.multiples = false;
             sizes.samples = 50;
             sizes.rows = Some(1);
+            sizes.widest = 8;
             sizes.answers = 3;
             sizes.effort = effort(0, 0, 1);
             sizes.conformance = sizes.conformance.min(seconds(20));

@@ -150,6 +150,8 @@ mod tests {
         let events = journal::read(&path);
         std::fs::remove_file(&path).unwrap();
         let last = events.last().unwrap();
-        assert!(matches!(last, Event::End { part: 1, outcome: Outcome::Failed, reason: Some(why), .. } if why.contains("hung")));
+        assert!(
+            matches!(last, Event::End { part: 1, outcome: Outcome::Failed, reason: Some(why), .. } if why.contains("hung"))
+        );
     }
 }

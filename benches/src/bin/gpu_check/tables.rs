@@ -6,18 +6,13 @@ use crate::evidence::Evidence;
 
 /// Prints them.
 pub fn print(evidence: &Evidence) {
-    let stage = |stage: &str, kernel: Option<&str>| {
-        let wanted = |point: &&Value| {
-            point["stage"] == *stage && kernel.is_none_or(|kernel| point["kernel"] == *kernel)
-        };
-        let points = evidence.records("curve").iter().filter(wanted);
+    let stage = |stage: &str| {
+        let points = evidence.records("curve").iter().filter(|point| point["stage"] == *stage);
         points.filter_map(cell).collect::<Vec<_>>()
     };
     println!();
-    grid("blind rotations per second, kernel by batch", &stage("blind_rotation", None));
-    let mut both = stage("both", Some("auto"));
-    both.iter_mut().for_each(|cell| "bootstraps".clone_into(&mut cell.0));
-    grid("bootstraps with keyswitch per second", &both);
+    grid("blind rotations per second, kernel by batch", &stage("blind_rotation"));
+    grid("bootstraps with keyswitch per second", &stage("both"));
     let counts = |field: &str| -> u64 {
         evidence.records("conformance").iter().filter_map(|counts| counts[field].as_u64()).sum()
     };
@@ -59,14 +54,20 @@ fn grid(title: &str, cells: &[Cell]) {
         }
     }
     println!("{title}");
-    let head: String = columns.iter().map(|column| format!(" {column:>8}")).collect();
-    println!("  {:<14}{head}", "");
+    print!("  {:<14}", "");
+    for column in &columns {
+        print!(" {column:>8}");
+    }
+    println!();
     for row in rows {
-        let value = |column: &u64| {
-            let cell = cells.iter().find(|cell| cell.0 == row && cell.1 == *column);
-            cell.map_or_else(|| format!(" {:>8}", "-"), |cell| format!(" {:>8.0}", cell.2))
-        };
-        println!("  {row:<14}{}", columns.iter().map(value).collect::<String>());
+        print!("  {row:<14}");
+        for column in &columns {
+            match cells.iter().find(|cell| cell.0 == row && cell.1 == *column) {
+                Some(cell) => print!(" {:>8.0}", cell.2),
+                None => print!(" {:>8}", "-"),
+            }
+        }
+        println!();
     }
     println!();
 }

@@ -66,7 +66,10 @@ pub fn run(context: &mut Context) -> Result<()> {
     let load_s = started.elapsed().as_secs_f64();
     let device_bytes = before.saturating_sub(free()?);
     drop(key);
-    println!("  key: {load_s:.2} s, of which {expand_s:.2} s on the processor; {} MB on the card", device_bytes / 1_000_000);
+    println!(
+        "  key: {load_s:.2} s, of which {expand_s:.2} s on the processor; {} MB on the card",
+        device_bytes / 1_000_000
+    );
     context.journal.record("transfers", Key { measured: "key", expand_s, load_s, device_bytes })?;
 
     let words = card.noise(COPIED, 1);
