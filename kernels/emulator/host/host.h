@@ -87,11 +87,11 @@ struct Group {
 
 /// A barrier for bulk copies.
 struct Copy {
-    u32 offset, live;
-    /// Phases that ended; copies that began.
-    u32 phase, starts;
+    u32 offset;
+    /// Phases that have ended.
+    u32 phase;
     /// The copy on its way, if `bytes` is not zero.
-    u32 bytes, thread;
+    u32 bytes;
     unsigned char *to;
     const unsigned char *from;
 };
@@ -190,7 +190,8 @@ __attribute__((noinline, cold)) inline void shared_access(u64 address, u64 base,
     fhe_emulator_shared_access(current, &record);
 }
 
-/// In a `base`: the access needs a closer look. No address of the host has this bit.
+/// In a `base`: the access needs a closer look. No address of the host has this bit. Alone, in a pointer to shared
+/// memory: there is no value of this type.
 constexpr u64 CLOSER = 1ull << 63;
 
 template <class T> constexpr bool is_const = false;
@@ -205,6 +206,7 @@ template <class T> struct Global {
     Global() = default;
     Global(u64 at, u64 base, u64 bytes) : at(at), base(base), bytes(bytes) {
         if (at % alignof(T) != 0 || bytes < sizeof(T)) this->base |= CLOSER;
+        if (bytes < sizeof(T)) this->bytes = sizeof(T);  // the check of an access subtracts that
     }
     operator Global<const T>() const {
         Global<const T> result;
@@ -393,7 +395,8 @@ template <class T> DEVICE Shared<T> shared_array(u32 offset, u32 count, EMULATOR
         fhe_emulator_fault(emulator::current, &record);
     }
     const u64 base = reinterpret_cast<u64>(block.shared) + offset;
-    return {base, count == 0 ? base | emulator::CLOSER : base, static_cast<u32>(bytes)};
+    if (count == 0) return {base, emulator::CLOSER, sizeof(T)};
+    return {base, base, static_cast<u32>(bytes)};
 }
 
 /// The same memory as values of another type.
@@ -401,8 +404,8 @@ template <class T, class S> DEVICE Global<T> reinterpret_global(Global<S> pointe
     return Global<T>(pointer.at, pointer.base, pointer.bytes);
 }
 template <class T, class S> DEVICE Shared<T> reinterpret_shared(Shared<S> pointer) {
-    const bool closer = pointer.at % alignof(T) != 0 || pointer.bytes < sizeof(T);
-    return {pointer.at, closer ? pointer.base | emulator::CLOSER : pointer.base, pointer.bytes};
+    if (pointer.at % alignof(T) != 0 || pointer.bytes < sizeof(T)) return {pointer.at, emulator::CLOSER, sizeof(T)};
+    return {pointer.at, pointer.base, pointer.bytes};
 }
 
 DEVICE u32 thread_index() { return emulator::current->index; }
@@ -494,13 +497,6 @@ inline Copy &copy_state(Shared<u64> barrier, Site site) {
     return block.copy[number];
 }
 
-/// Performs the copy that is on its way.
-inline void complete(Copy &copy) {
-    __builtin_memcpy(copy.to, copy.from, copy.bytes);
-    copy.bytes = 0;
-    ++copy.phase;
-}
-
 }  // namespace emulator
 
 DEVICE void copy_barrier(Shared<u64> barrier, EMULATOR_SITE) {
@@ -514,11 +510,11 @@ DEVICE void copy_barrier(Shared<u64> barrier, EMULATOR_SITE) {
     if (number == COPIES) fault(FAULT_COPY_BARRIERS, {file, line}, COPIES);
     if (number == block.copies) ++block.copies;
     if (block.copy[number].bytes != 0) fault(FAULT_COPY_BUSY, {file, line}, offset);
-    block.copy[number] = {offset, 1, 0, block.copy[number].starts + 1, 0, 0, nullptr, nullptr};
+    block.copy[number] = {offset, 0, 0, nullptr, nullptr};
     word = COPY_MARK + number;
 }
 
-/// The copy is not made before a thread waits for it: who reads too early reads the poison.
+/// The copy arrives when no thread can go on without it: who does not wait reads the poison.
 template <class T>
 DEVICE void copy_start(Shared<T> to, Global<const T> from, u32 count, Shared<u64> barrier, EMULATOR_SITE) {
     using namespace emulator;
@@ -536,8 +532,6 @@ DEVICE void copy_start(Shared<T> to, Global<const T> from, u32 count, Shared<u64
     copy.to = reinterpret_cast<unsigned char *>(to.at);
     copy.from = reinterpret_cast<const unsigned char *>(from.at);
     copy.bytes = static_cast<u32>(bytes);
-    copy.thread = current->linear;
-    ++copy.starts;
     const u32 poison = 0xfff9f8f7;
     for (u64 i = 0; i < bytes; i += 4) __builtin_memcpy(copy.to + i, &poison, 4);
 }
@@ -549,13 +543,7 @@ DEVICE void copy_wait(Shared<u64> barrier, u32 parity, EMULATOR_SITE) {
     Copy &copy = copy_state(barrier, site);
     if (parity > 1) fault(FAULT_COPY_PARITY, site, parity);
     // The phase of that parity has ended if the one that is under way has the other parity.
-    while ((copy.phase & 1) == parity) {
-        if (copy.bytes != 0) {
-            complete(copy);
-        } else {
-            wait_for(*current, &copy.starts, WAIT_COPY, copy.offset, site);
-        }
-    }
+    while ((copy.phase & 1) == parity) wait_for(*current, &copy.phase, WAIT_COPY, copy.offset, site);
 }
 
 DEVICE u32 cluster_rank(EMULATOR_SITE) {

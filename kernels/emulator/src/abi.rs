@@ -58,11 +58,8 @@ pub struct Group {
 #[derive(Clone, Copy)]
 pub struct Copy {
     pub offset: u32,
-    pub live: u32,
     pub phase: u32,
-    pub starts: u32,
     pub bytes: u32,
-    pub thread: u32,
     pub to: *mut u8,
     pub from: *const u8,
 }

@@ -118,8 +118,8 @@ impl Stuck {
         });
         for place in &self.places {
             let what = match place.wait {
-                0 => String::from("has returned"),
-                _ => format!("waits in {}{}", operation(place.wait, place.detail), place.site.text()),
+                0 => String::from("returned"),
+                _ => format!("at {}{}", operation(place.wait, place.detail), place.site.text()),
             };
             let [x, y, z] = place.block;
             let _ = write!(text, "\n    block ({x}, {y}, {z}): {} {what}", ranges(&place.threads));
@@ -227,11 +227,11 @@ fn global_access(fault: &Fault, bound: &[Arc<Allocation>], memory: &Memory) -> (
     }
     let offset = fault.address.wrapping_sub(base).cast_signed();
     let end = offset.wrapping_add(i64::from(width));
-    let inside = offset >= 0 && end as u64 <= fault.bytes && end >= 0;
-    let start = bound.iter().find(|allocation| allocation.host() as u64 == base).map_or(0, |found| found.address());
+    let found = bound.iter().find(|allocation| allocation.host() as u64 == base);
+    let (start, bytes) = found.map_or((0, fault.bytes), |found| (found.address(), found.bytes() as u64));
+    let inside = offset >= 0 && end >= 0 && end as u64 <= bytes;
     let place = format!(
-        "bytes {offset}..{end} of the allocation of {} bytes at {start:#x} (address {:#x})",
-        fault.bytes,
+        "bytes {offset}..{end} of the allocation of {bytes} bytes at {start:#x} (address {:#x})",
         start.wrapping_add_signed(offset)
     );
     if inside && !fault.address.is_multiple_of(fault.detail[0]) {
@@ -243,6 +243,10 @@ fn global_access(fault: &Fault, bound: &[Arc<Allocation>], memory: &Memory) -> (
 fn shared_access(fault: &Fault, (start, total): (u64, u64)) -> (i32, String) {
     let base = fault.base & !CLOSER;
     let width = u64::from(fault.width);
+    if base == 0 {
+        let text = "access through a pointer to shared memory that is misaligned, or to an array that is too short";
+        return (codes::ILLEGAL_ADDRESS, text.into());
+    }
     let offset = fault.address.wrapping_sub(base).cast_signed();
     let inside = offset >= 0 && offset as u64 + width <= fault.bytes;
     if inside && !fault.address.is_multiple_of(fault.detail[0]) {
@@ -264,7 +268,7 @@ fn shared_access(fault: &Fault, (start, total): (u64, u64)) -> (i32, String) {
 fn divergence(fault: &Fault, agreement: &(u32, u32, Site)) -> String {
     let (wait, detail, site) = *agreement;
     format!(
-        "divergent warp: this lane comes to {}, another one waits in {}{}",
+        "divergent warp: this lane comes to {}, another one is at {}{}",
         operation(fault.detail[0] as u32, fault.detail[1] as u32),
         operation(wait, detail),
         site.text()

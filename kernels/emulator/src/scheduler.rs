@@ -199,10 +199,32 @@ impl Worker {
             if unsafe { (*run).live } == 0 {
                 return Ok(());
             }
-            if !can_run {
+            // In a random order, copies may arrive at any time.
+            let early = random.as_deref_mut().is_some_and(|random| random.below(8) == 0);
+            if (!can_run || early) && !self.finish_copies() && !can_run {
                 return Err(Failure::Stuck(Stuck::of(&self.threads)));
             }
         }
+    }
+}
+
+impl Worker {
+    /// Makes the bulk copies that threads wait for; false if there was none.
+    fn finish_copies(&mut self) -> bool {
+        let mut any = false;
+        for block in &mut self.blocks {
+            for copy in &mut block.copy[..block.copies as usize] {
+                let awaited = |thread: &Thread| thread.gate == &raw const copy.phase && thread.seen == copy.phase;
+                if copy.bytes > 0 && self.threads.iter().any(awaited) {
+                    // SAFETY: `copy_start` has checked both ranges, which cannot overlap: one is shared memory.
+                    unsafe { copy.to.copy_from_nonoverlapping(copy.from, copy.bytes as usize) };
+                    copy.bytes = 0;
+                    copy.phase += 1;
+                    any = true;
+                }
+            }
+        }
+        any
     }
 }
 
@@ -250,7 +272,8 @@ unsafe extern "C" fn fhe_emulator_shared_access(thread: *mut Thread, fault: *con
         let access = &*fault;
         let base = access.base & !crate::abi::CLOSER;
         let cluster = (*(*thread).block).cluster;
-        let inside = access.address.wrapping_sub(base) <= access.bytes.wrapping_sub(u64::from(access.width))
+        let inside = base != 0
+            && access.address.wrapping_sub(base) <= access.bytes.wrapping_sub(u64::from(access.width))
             && access.bytes >= u64::from(access.width)
             && access.address.is_multiple_of(access.detail[0]);
         for rank in 0..(*cluster).blocks as usize {
