@@ -54,13 +54,13 @@ fn main() {
             write_if_changed(&wrapper, &text);
             build.file(wrapper);
             writeln!(list, "    fn {function}() -> *const Kernel;").expect("a string takes everything");
-            writeln!(names, "    (\"{stem}\", {function}),").expect("a string takes everything");
+            writeln!(names, "    {function},").expect("a string takes everything");
         }
     }
     build.compile("fhe_emulator_kernels");
     let text = format!(
         "unsafe extern \"C\" {{\n{list}}}\n\
-         static MODULES: &[(&str, unsafe extern \"C\" fn() -> *const Kernel)] = &[\n{names}];\n"
+         static MODULES: &[unsafe extern \"C\" fn() -> *const Kernel] = &[\n{names}];\n"
     );
     write_if_changed(&out.join("modules.rs"), &text);
 }

@@ -175,6 +175,7 @@ pub mod wait {
 
 unsafe extern "C" {
     /// The C++ side's variable for the thread that runs on this thread of the host.
+    #[cfg(not(direct))]
     pub fn fhe_emulator_current() -> *mut *mut Thread;
     #[cfg(test)]
     fn fhe_emulator_layout(of: u32) -> u32;

@@ -143,50 +143,59 @@ impl Device {
         let shared = self.shared();
         let hopper = self.compute >= 90;
         let value = match attribute {
-            1 => 1024,                         // MAX_THREADS_PER_BLOCK
-            2 | 3 => 1024,                     // MAX_BLOCK_DIM_X, _Y
-            4 => 64,                           // MAX_BLOCK_DIM_Z
-            5 => i32::MAX,                     // MAX_GRID_DIM_X
-            6 | 7 => 65535,                    // MAX_GRID_DIM_Y, _Z
-            8 => shared.default as i32,        // MAX_SHARED_MEMORY_PER_BLOCK
-            9 => 65536,                        // TOTAL_CONSTANT_MEMORY
-            10 => 32,                          // WARP_SIZE
-            11 => i32::MAX,                    // MAX_PITCH
-            12 | 82 => 65536,                  // MAX_REGISTERS_PER_BLOCK, _PER_MULTIPROCESSOR
-            13 => 1_000_000,                   // CLOCK_RATE, kHz
-            14 => 512,                         // TEXTURE_ALIGNMENT
-            16 => self.multiprocessors as i32, // MULTIPROCESSOR_COUNT
-            15 | 31 | 41 => 1,                 // GPU_OVERLAP, CONCURRENT_KERNELS, UNIFIED_ADDRESSING
-            19 | 78 | 79 | 80 => 1,            // CAN_MAP_HOST_MEMORY, STREAM_PRIORITIES, L1 caches
-            33 => self.number as i32 + 1,      // PCI_BUS_ID
-            36 => 1_000_000,                   // MEMORY_CLOCK_RATE, kHz
-            37 => 4096,                        // GLOBAL_MEMORY_BUS_WIDTH
-            38 => {
-                if hopper {
-                    50 << 20
-                } else {
-                    4 << 20
-                }
-            } // L2_CACHE_SIZE
+            8 => shared.default as i32,           // MAX_SHARED_MEMORY_PER_BLOCK
+            16 => self.multiprocessors as i32,    // MULTIPROCESSOR_COUNT
+            33 => self.number as i32 + 1,         // PCI_BUS_ID
+            38 if hopper => 50 << 20,             // L2_CACHE_SIZE
             39 => self.resident_threads() as i32, // MAX_THREADS_PER_MULTIPROCESSOR
-            40 => 2,                           // ASYNC_ENGINE_COUNT
-            75 => (self.compute / 10) as i32,  // COMPUTE_CAPABILITY_MAJOR
-            76 => (self.compute % 10) as i32,  // COMPUTE_CAPABILITY_MINOR
-            81 => shared.multiprocessor as i32, // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
-            87 => 2,                           // SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO
-            90 | 95 => 1,                      // COMPUTE_PREEMPTION, COOPERATIVE_LAUNCH
-            97 => shared.block as i32,         // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+            75 => (self.compute / 10) as i32,     // COMPUTE_CAPABILITY_MAJOR
+            76 => (self.compute % 10) as i32,     // COMPUTE_CAPABILITY_MINOR
+            81 => shared.multiprocessor as i32,   // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
+            97 => shared.block as i32,            // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
             106 => self.resident_blocks() as i32, // MAX_BLOCKS_PER_MULTIPROCESSOR
             111 => self.reserved_shared() as i32, // RESERVED_SHARED_MEMORY_PER_BLOCK
-            115 => 1,                          // MEMORY_POOLS_SUPPORTED
-            120 => i32::from(hopper),          // CLUSTER_LAUNCH
-            130 | 131 => -1,                   // NUMA_CONFIG, NUMA_ID
-            1..=144 => 0,
+            120 => i32::from(hopper),             // CLUSTER_LAUNCH
+            1..=144 => SAME_FOR_ALL.iter().find(|entry| entry.0 == attribute).map_or(0, |entry| entry.1),
             _ => return None,
         };
         Some(value)
     }
 }
+
+/// Attributes that do not depend on the device.
+const SAME_FOR_ALL: &[(i32, i32)] = &[
+    (1, 1024),       // MAX_THREADS_PER_BLOCK
+    (2, 1024),       // MAX_BLOCK_DIM_X
+    (3, 1024),       // MAX_BLOCK_DIM_Y
+    (4, 64),         // MAX_BLOCK_DIM_Z
+    (5, i32::MAX),   // MAX_GRID_DIM_X
+    (6, 65535),      // MAX_GRID_DIM_Y
+    (7, 65535),      // MAX_GRID_DIM_Z
+    (9, 65536),      // TOTAL_CONSTANT_MEMORY
+    (10, 32),        // WARP_SIZE
+    (11, i32::MAX),  // MAX_PITCH
+    (12, 65536),     // MAX_REGISTERS_PER_BLOCK
+    (13, 1_000_000), // CLOCK_RATE, kHz
+    (14, 512),       // TEXTURE_ALIGNMENT
+    (15, 1),         // GPU_OVERLAP
+    (19, 1),         // CAN_MAP_HOST_MEMORY
+    (31, 1),         // CONCURRENT_KERNELS
+    (36, 1_000_000), // MEMORY_CLOCK_RATE, kHz
+    (37, 4096),      // GLOBAL_MEMORY_BUS_WIDTH
+    (38, 4 << 20),   // L2_CACHE_SIZE
+    (40, 2),         // ASYNC_ENGINE_COUNT
+    (41, 1),         // UNIFIED_ADDRESSING
+    (78, 1),         // STREAM_PRIORITIES_SUPPORTED
+    (79, 1),         // GLOBAL_L1_CACHE_SUPPORTED
+    (80, 1),         // LOCAL_L1_CACHE_SUPPORTED
+    (82, 65536),     // MAX_REGISTERS_PER_MULTIPROCESSOR
+    (87, 2),         // SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO
+    (90, 1),         // COMPUTE_PREEMPTION_SUPPORTED
+    (95, 1),         // COOPERATIVE_LAUNCH
+    (115, 1),        // MEMORY_POOLS_SUPPORTED
+    (130, -1),       // NUMA_CONFIG
+    (131, -1),       // NUMA_ID
+];
 
 #[cfg(test)]
 mod tests {

@@ -166,19 +166,19 @@ impl Failure {
     /// # Safety
     ///
     /// The thread, its warp and its block must live.
-    pub unsafe fn of_thread(thread: *const Thread, fault: Fault) -> Self {
+    pub unsafe fn of_thread(thread: *const Thread, fault: Fault) -> Box<Self> {
         // SAFETY: the caller's promise.
         unsafe {
             let block = &*(*thread).block;
             let agreement = &(*(*thread).warp).agreement;
             let site = Site { file: agreement.file, line: agreement.line };
-            Self::Thread {
+            Box::new(Self::Thread {
                 fault,
                 block: block.index,
                 thread: (*thread).linear,
                 agreement: (agreement.wait, agreement.detail, site),
                 shared: (block.shared as u64, u64::from(block.shared_bytes)),
-            }
+            })
         }
     }
 

@@ -192,7 +192,7 @@ fn read(address: usize, to: &mut [u8]) -> bool {
 /// # Safety
 ///
 /// As for `Worker::run`.
-unsafe fn run(job: &Job, threads: usize) -> Result<(), Failure> {
+unsafe fn run(job: &Job, threads: usize) -> Result<(), Box<Failure>> {
     let clusters = job.clusters();
     let order = job.seed.map(|seed| {
         let mut order: Vec<u64> = (0..clusters).collect();

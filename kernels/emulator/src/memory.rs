@@ -50,6 +50,7 @@ impl Allocation {
         Layout::from_size_align(bytes.next_multiple_of(ALIGNMENT), ALIGNMENT).ok()
     }
 
+    #[expect(clippy::cast_ptr_alignment, reason = "allocated with an alignment of 256")]
     fn fill(&self, word: u32) {
         // SAFETY: the allocation's size is a multiple of 256.
         let words = unsafe {

@@ -27,6 +27,7 @@ mod implementation {
                 self.stacks.extend(stacks(missing).expect("address space for the stacks"));
             }
             for (thread, stack) in threads.iter_mut().zip(&self.stacks) {
+                #[expect(clippy::cast_ptr_alignment, reason = "stacks end at multiples of 16")]
                 let words = stack.top().cast::<usize>();
                 // SAFETY: the stack's uppermost bytes, which nobody uses. The switch takes the address from there;
                 // what is left looks like a call that does not return.
@@ -43,12 +44,14 @@ mod implementation {
         /// # Safety
         ///
         /// The thread must have been prepared, and what it points to must live.
+        #[expect(clippy::unused_self, reason = "other switches need it")]
         pub unsafe fn resume(&mut self, _: usize, thread: *mut Thread) {
             // SAFETY: the caller's promise.
             unsafe { fhe_emulator_resume(thread) };
         }
 
         /// Stacks begin anew with every block: there is nothing to do.
+        #[expect(clippy::unused_self, reason = "other switches need it")]
         pub fn abandon(&mut self) {}
     }
 

@@ -53,7 +53,7 @@ struct Run {
     arguments: *const Argument,
     /// Threads of the cluster that have not returned.
     live: u32,
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
 }
 
 /// Memory of blocks, kept from launch to launch.
@@ -76,7 +76,7 @@ impl Worker {
     /// # Safety
     ///
     /// The arguments of the job must be those of its kernel, and the memory they are bound to must live.
-    pub unsafe fn run(&mut self, job: &Job, number: u64) -> Result<(), Failure> {
+    pub unsafe fn run(&mut self, job: &Job, number: u64) -> Result<(), Box<Failure>> {
         let mut cluster = Cluster {
             gate: Gate::default(),
             blocks: 0,
@@ -169,7 +169,7 @@ impl Worker {
     }
 
     /// Lets every thread run that can, again and again.
-    fn turns(&mut self, run: *mut Run, mut random: Option<&mut Random>) -> Result<(), Failure> {
+    fn turns(&mut self, run: *mut Run, mut random: Option<&mut Random>) -> Result<(), Box<Failure>> {
         let threads = self.threads.as_mut_ptr();
         loop {
             let mut can_run = false;
@@ -201,8 +201,9 @@ impl Worker {
             }
             // In a random order, copies may arrive at any time.
             let early = random.as_deref_mut().is_some_and(|random| random.below(8) == 0);
-            if (!can_run || early) && !self.finish_copies() && !can_run {
-                return Err(Failure::Stuck(Stuck::of(&self.threads)));
+            let arrived = (early || !can_run) && self.finish_copies();
+            if !can_run && !arrived {
+                return Err(Box::new(Failure::Stuck(Stuck::of(&self.threads))));
             }
         }
     }
@@ -301,6 +302,7 @@ impl SharedMemory {
     }
 
     /// The first `bytes` of it, with nothing in it.
+    #[expect(clippy::cast_ptr_alignment, reason = "allocated with a large alignment")]
     fn poisoned(&mut self, bytes: u32) -> *mut u8 {
         let bytes = (bytes as usize).next_multiple_of(Self::ALIGNMENT);
         if bytes > self.capacity {

@@ -32,6 +32,7 @@ impl Drop for Mapping {
 pub struct Part {
     _mapping: Arc<Mapping>,
     top: *mut u8,
+    #[cfg(not(direct))]
     bottom: *mut u8,
 }
 
@@ -66,7 +67,12 @@ pub fn stacks(count: usize) -> io::Result<Vec<Part>> {
                 return Err(io::Error::last_os_error());
             }
             let top = bottom.wrapping_add(BYTES - i % COLOURS * COLOUR);
-            Ok(Part { _mapping: Arc::clone(&mapping), top, bottom })
+            Ok(Part {
+                _mapping: Arc::clone(&mapping),
+                top,
+                #[cfg(not(direct))]
+                bottom,
+            })
         })
         .collect()
 }

@@ -17,7 +17,6 @@ pub const UNSUPPORTED_PTX_VERSION: i32 = 222;
 pub const FILE_NOT_FOUND: i32 = 301;
 pub const INVALID_HANDLE: i32 = 400;
 pub const NOT_FOUND: i32 = 500;
-pub const NOT_READY: i32 = 600;
 pub const ILLEGAL_ADDRESS: i32 = 700;
 pub const CONTEXT_IS_DESTROYED: i32 = 709;
 pub const ILLEGAL_INSTRUCTION: i32 = 715;

@@ -21,7 +21,7 @@ fn load(call: &str, context: &Context, image: &[u8]) -> Result<usize, i32> {
     check_target(call, context, &text)?;
     for entry in &text.entries {
         if let Some(kernel) = kernels::find(&entry.name)
-            && let Err(text) = compare(entry, &kernel)
+            && let Err(text) = compare(entry, kernel)
         {
             let text = format!("{}: PTX and source differ, is the PTX stale? {text}", entry.name);
             return error(call, codes::INVALID_PTX, &text);
@@ -46,7 +46,7 @@ fn check_target(call: &str, context: &Context, ptx: &Ptx) -> Answer {
 }
 
 /// Whether both sides have the same parameters and bounds.
-fn compare(entry: &Entry, kernel: &Compiled) -> Result<(), String> {
+fn compare(entry: &Entry, kernel: Compiled) -> Result<(), String> {
     let sizes: Vec<u32> = kernel.parameters().iter().map(|parameter| parameter.size).collect();
     if entry.parameters != sizes {
         return Err(format!("parameter sizes {:?} and {sizes:?}", entry.parameters));
@@ -198,16 +198,13 @@ pub(super) fn function(context: &Context, handle: usize) -> Result<Arc<Function>
 mod attribute {
     pub const MAX_THREADS_PER_BLOCK: i32 = 0;
     pub const SHARED_SIZE_BYTES: i32 = 1;
-    pub const CONST_SIZE_BYTES: i32 = 2;
-    pub const LOCAL_SIZE_BYTES: i32 = 3;
     pub const NUM_REGS: i32 = 4;
     pub const PTX_VERSION: i32 = 5;
     pub const BINARY_VERSION: i32 = 6;
-    pub const CACHE_MODE_CA: i32 = 7;
     pub const MAX_DYNAMIC_SHARED_SIZE_BYTES: i32 = 8;
     pub const PREFERRED_SHARED_MEMORY_CARVEOUT: i32 = 9;
-    pub const CLUSTER_SIZE_MUST_BE_SET: i32 = 10;
     pub const REQUIRED_CLUSTER_WIDTH: i32 = 11;
+    pub const REQUIRED_CLUSTER_HEIGHT: i32 = 12;
     pub const REQUIRED_CLUSTER_DEPTH: i32 = 13;
     pub const NON_PORTABLE_CLUSTER_SIZE_ALLOWED: i32 = 14;
     pub const CLUSTER_SCHEDULING_POLICY_PREFERENCE: i32 = 15;
@@ -220,27 +217,15 @@ unsafe extern "C" fn cuFuncGetAttribute(to: *mut c_int, which: c_int, handle: us
         let cluster = function.kernel.cluster() as c_int;
         let value = match which {
             attribute::MAX_THREADS_PER_BLOCK => function.kernel.threads() as c_int,
-            // Registers are the compiler's for the device: not known here.
-            attribute::SHARED_SIZE_BYTES
-            | attribute::CONST_SIZE_BYTES
-            | attribute::LOCAL_SIZE_BYTES
-            | attribute::CACHE_MODE_CA
-            | attribute::CLUSTER_SIZE_MUST_BE_SET
-            | attribute::NON_PORTABLE_CLUSTER_SIZE_ALLOWED
-            | attribute::CLUSTER_SCHEDULING_POLICY_PREFERENCE => 0,
+            // The compiler's for the device: not known here.
             attribute::NUM_REGS => 1,
             attribute::PTX_VERSION => function.target as c_int,
             attribute::BINARY_VERSION => context.device.compute as c_int,
             attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES => function.shared_limit.load(Ordering::Relaxed) as c_int,
             attribute::PREFERRED_SHARED_MEMORY_CARVEOUT => -1,
-            attribute::REQUIRED_CLUSTER_WIDTH => {
-                if cluster > 1 {
-                    cluster
-                } else {
-                    0
-                }
-            }
-            attribute::REQUIRED_CLUSTER_WIDTH..=attribute::REQUIRED_CLUSTER_DEPTH => c_int::from(cluster > 1),
+            attribute::REQUIRED_CLUSTER_WIDTH if cluster > 1 => cluster,
+            attribute::REQUIRED_CLUSTER_HEIGHT | attribute::REQUIRED_CLUSTER_DEPTH if cluster > 1 => 1,
+            attribute::SHARED_SIZE_BYTES..=attribute::CLUSTER_SCHEDULING_POLICY_PREFERENCE => 0,
             _ => return Err(codes::INVALID_VALUE),
         };
         // SAFETY: the caller passes a pointer that can be written.

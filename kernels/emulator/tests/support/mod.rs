@@ -54,6 +54,7 @@ pub unsafe fn symbol<F>(name: &str) -> Symbol<'static, F> {
 #[macro_export]
 macro_rules! cu {
     ($name:ident($($value:expr => $type:ty),* $(,)?)) => {{
+        #[allow(clippy::macro_metavars_in_unsafe, reason = "tests pass references and numbers")]
         // SAFETY: the types are those of cuda.h, the pointers come from references.
         unsafe { (support::symbol::<unsafe extern "C" fn($($type),*) -> i32>(stringify!($name)))($($value),*) }
     }};
@@ -65,6 +66,21 @@ pub enum Value {
     Pointer(u64),
     U32(u32),
 }
+
+/// `cuLaunchKernel`.
+type Launch = unsafe extern "C" fn(
+    usize,
+    u32,
+    u32,
+    u32,
+    u32,
+    u32,
+    u32,
+    u32,
+    usize,
+    *mut *const c_void,
+    *mut *const c_void,
+) -> i32;
 
 /// Shape of a launch.
 #[derive(Clone, Copy)]
@@ -80,6 +96,7 @@ pub struct Gpu {
     _turn: MutexGuard<'static, ()>,
 }
 
+#[allow(clippy::unused_self, reason = "a `Gpu` is the turn at the machine, which its methods need")]
 impl Gpu {
     /// The first device of a machine with these settings.
     pub fn new(settings: &str) -> Self {
@@ -206,19 +223,6 @@ impl Gpu {
                 Value::U32(value) => ptr::from_ref(value).cast(),
             })
             .collect();
-        type Launch = unsafe extern "C" fn(
-            usize,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            usize,
-            *mut *const c_void,
-            *mut *const c_void,
-        ) -> i32;
         // SAFETY: as declared in cuda.h; the pointers are to values that live.
         unsafe {
             symbol::<Launch>("cuLaunchKernel")(
