@@ -20,7 +20,7 @@ use crate::program::{Form, Program};
 /// Several backends with the same key, which share the rows of every batch.
 ///
 /// Each device gets a contiguous part of the rows, as large as its part in the speed of all. The first guess is
-/// [`Properties::parallelism`]; every run corrects it by what was measured. Devices work independently, each driven by a
+/// [`Properties::parallelism`]; every run that keeps all of them busy corrects it by what was measured. Devices work independently, each driven by a
 /// thread of its own that lives as long as the run.
 ///
 /// ```
@@ -85,9 +85,13 @@ impl<B: Backend> Fleet<B> {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn learn(&self, rows: &[usize], times: &[Duration]) {
+    fn learn(&self, rows: &[usize], reports: &[(usize, RunReport)]) {
+        let mut times = vec![Duration::ZERO; rows.len()];
+        for (device, report) in reports {
+            times[*device] = report.elapsed.saturating_sub(report.prepare);
+        }
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        *shares = corrected(&shares, rows, times);
+        *shares = corrected(&shares, rows, &times);
     }
 }
 
@@ -149,11 +153,14 @@ impl<B: Backend> Evaluator for Fleet<B> {
             reports
         })?;
 
-        let mut times = vec![Duration::ZERO; parts.len()];
-        for (device, report) in &reports {
-            times[*device] = report.elapsed.saturating_sub(report.prepare);
+        let counts = plan.statistics();
+        let width = counts.bootstraps / counts.levels.max(1);
+        // A device with fewer bootstraps at once than it has places for takes the same time with more of them: its
+        // speed cannot be told from that.
+        let busy = |(engine, &rows): (&Engine<B>, &usize)| rows == 0 || rows * width >= engine.properties().parallelism;
+        if self.engines.iter().zip(&parts).all(busy) {
+            self.learn(&parts, &reports);
         }
-        self.learn(&parts, &times);
         let outputs = run::outputs(self.scheme, program, &plan, words)?;
         let mut report = combined(form, rows, reports, &self.engines);
         report.elapsed = started.elapsed();
