@@ -132,8 +132,8 @@ fn a_device_that_fails_stops_the_others_and_is_named() {
 fn shares_start_as_the_devices_claim_and_follow_what_is_measured() {
     let client = client();
     let devices = vec![
-        FaultyBackend::new("slow").parallelism(30).pace(Duration::from_micros(600)),
-        FaultyBackend::new("fast").parallelism(10).pace(Duration::from_micros(100)),
+        FaultyBackend::new("slow").parallelism(6).pace(Duration::from_micros(600)),
+        FaultyBackend::new("fast").parallelism(2).pace(Duration::from_micros(100)),
     ];
     let fleet = fleet(&client, devices);
     assert_eq!(fleet.shares(), [0.75, 0.25]);
