@@ -37,6 +37,9 @@ fn main() {
     if asan {
         build.flag("-fsanitize=address").flag("-fno-omit-frame-pointer");
     }
+    if env::var_os("CARGO_FEATURE_RACES").is_some() {
+        build.define("EMULATOR_RACES", "1");
+    }
     build.file(host.join("current.cpp"));
 
     let mut list = String::new();

@@ -80,8 +80,11 @@ fn build(options: &Options) -> Result<PathBuf> {
     let mut command = Command::new(program);
     command.args(["build", "--release", "--package", "fhe-emulator", "--message-format", "json-render-diagnostics"]);
     command.current_dir(root()?).stderr(Stdio::inherit());
-    let flag = |on: bool| if on { "1" } else { "" };
-    command.env("FHE_EMULATOR_ASAN", flag(options.asan)).env("FHE_EMULATOR_RACES", flag(options.races));
+    for (feature, wanted) in [("asan", options.asan), ("races", options.races)] {
+        if wanted {
+            command.args(["--features", feature]);
+        }
+    }
     let output = command.output().context("cannot start cargo")?;
     if !output.status.success() {
         bail!("the emulator could not be built: it needs a C++ compiler");

@@ -14,6 +14,9 @@
 
 // Threads switch to each other by a dozen instructions. Elsewhere, and under the sanitizer, which wants to be told,
 // the crate `corosensei` switches between them and the scheduler.
+#if !defined(EMULATOR_RACES)
+#define EMULATOR_RACES 0
+#endif
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
 #define EMULATOR_DIRECT 1
 #else
@@ -190,6 +193,20 @@ __attribute__((noinline, cold)) inline void shared_access(u64 address, u64 base,
     fhe_emulator_shared_access(current, &record);
 }
 
+#if EMULATOR_RACES
+enum Access : u32 { READ, WRITE, ATOMIC, COUNT };
+extern "C" {
+void fhe_emulator_race_access(Thread *thread, u64 address, u32 width, u32 access);
+void fhe_emulator_race_arrive(Thread *thread, const Gate *gate);
+void fhe_emulator_race_leave(Thread *thread, const Gate *gate, u32 generation);
+void fhe_emulator_race_copy(Thread *thread, u32 copy, u64 to, u32 bytes);
+void fhe_emulator_race_waited(Thread *thread, u32 copy);
+}
+#define EMULATOR_RACE(call) call
+#else
+#define EMULATOR_RACE(call)
+#endif
+
 /// In a `base`: the access needs a closer look. No address of the host has this bit. Alone, in a pointer to shared
 /// memory: there is no value of this type.
 constexpr u64 CLOSER = 1ull << 63;
@@ -233,20 +250,51 @@ template <class T> struct Global {
     Global &operator++() { return *this = *this + 1; }
 };
 
+#if EMULATOR_RACES
+/// A value in shared memory that tells of every access. Members cannot be reached through it: copy the value first.
+template <class T> struct Reference {
+    using Type = typename Bare<T>::Type;
+    T &value;
+
+    void touch(Access access) const {
+        fhe_emulator_race_access(current, reinterpret_cast<u64>(&value), sizeof(T), access);
+    }
+    operator Type() const {
+        touch(READ);
+        return value;
+    }
+    const Reference &operator=(const Type &other) const {
+        touch(WRITE);
+        value = other;
+        return *this;
+    }
+    const Reference &operator=(const Reference &other) const { return *this = static_cast<Type>(other); }
+    template <class V> const Reference &operator+=(V other) const { return *this = static_cast<Type>(*this) + other; }
+    template <class V> const Reference &operator-=(V other) const { return *this = static_cast<Type>(*this) - other; }
+    template <class V> const Reference &operator^=(V other) const { return *this = static_cast<Type>(*this) ^ other; }
+    template <class V> const Reference &operator|=(V other) const { return *this = static_cast<Type>(*this) | other; }
+    template <class V> const Reference &operator&=(V other) const { return *this = static_cast<Type>(*this) & other; }
+};
+template <class T> using SharedValue = Reference<T>;
+#else
+template <class T> using SharedValue = T &;
+#endif
+
 /// A checked pointer into shared memory, of this block or another one of its cluster.
 template <class T> struct Shared {
     u64 at, base;
     u32 bytes;
 
     operator Shared<const T>() const { return {at, base, bytes}; }
-    T &operator*() const {
+    /// Checked for everything but races.
+    T &value() const {
         if (__builtin_expect(at - base > static_cast<u64>(bytes) - sizeof(T), 0)) {
             shared_access(at, base, bytes, sizeof(T), alignof(T));
         }
         return *reinterpret_cast<T *>(at);
     }
-    T *operator->() const { return &**this; }
-    template <class I> T &operator[](I index) const { return *(*this + index); }
+    SharedValue<T> operator*() const { return {value()}; }
+    template <class I> SharedValue<T> operator[](I index) const { return {(*this + index).value()}; }
     template <class I> Shared operator+(I index) const {
         Shared result = *this;
         result.at += static_cast<u64>(static_cast<i64>(index)) * sizeof(T);
@@ -323,12 +371,23 @@ inline void wait_for(Thread &self, const u32 *word, u32 wait, u32 detail, Site s
 /// Returns when `expected` threads have come to the gate.
 inline void meet(Thread &self, Gate &gate, u32 expected, u32 wait, u32 detail, Site site) {
     agree(self, wait, detail, site);
+#if EMULATOR_RACES
+    const u32 generation = gate.generation;
+    if (wait != WAIT_SHUFFLE) {
+        self.line = site.line;
+        self.file = site.file;
+        fhe_emulator_race_arrive(&self, &gate);
+    }
+#endif
     if (++gate.arrived == expected) {
         gate.arrived = 0;
         ++gate.generation;
     } else {
         wait_for(self, &gate.generation, wait, detail, site);
     }
+#if EMULATOR_RACES
+    if (wait != WAIT_SHUFFLE) fhe_emulator_race_leave(&self, &gate, generation);
+#endif
 }
 
 /// The word of `type` in a launch's arguments.
@@ -464,10 +523,16 @@ DEVICE void atomic_add(Global<u32> array, u64 index, u32 value) {
     __atomic_fetch_add(&array[index], value, __ATOMIC_RELAXED);
 }
 // Blocks of a cluster run on one thread of the host.
-DEVICE void atomic_add(Shared<i32> value, i32 increment) {
-    *value = static_cast<i32>(static_cast<u32>(*value) + static_cast<u32>(increment));
+DEVICE void atomic_add(Shared<i32> pointer, i32 increment) {
+    i32 &value = pointer.value();
+    EMULATOR_RACE(emulator::fhe_emulator_race_access(emulator::current, pointer.at, 4, emulator::ATOMIC));
+    value = static_cast<i32>(static_cast<u32>(value) + static_cast<u32>(increment));
 }
-DEVICE u32 count_up(Shared<u32> counter) { return (*counter)++; }
+DEVICE u32 count_up(Shared<u32> counter) {
+    u32 &value = counter.value();
+    EMULATOR_RACE(emulator::fhe_emulator_race_access(emulator::current, counter.at, 4, emulator::COUNT));
+    return value++;
+}
 
 DEVICE double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 DEVICE u32 low_word(double x) {
@@ -491,7 +556,7 @@ inline void need_compute(u32 compute, Site site) {
 /// The state of a copy barrier, found through its word.
 inline Copy &copy_state(Shared<u64> barrier, Site site) {
     Block &block = *current->block;
-    const u64 word = *barrier, number = word - COPY_MARK;
+    const u64 word = barrier.value(), number = word - COPY_MARK;
     const u64 offset = barrier.at - reinterpret_cast<u64>(block.shared);
     if (number >= block.copies || block.copy[number].offset != offset) fault(FAULT_COPY_BARRIER, site, offset, word);
     return block.copy[number];
@@ -503,7 +568,7 @@ DEVICE void copy_barrier(Shared<u64> barrier, EMULATOR_SITE) {
     using namespace emulator;
     need_compute(90, {file, line});
     Block &block = *current->block;
-    u64 &word = *barrier;
+    u64 &word = barrier.value();
     const u32 offset = static_cast<u32>(barrier.at - reinterpret_cast<u64>(block.shared));
     u32 number = 0;
     while (number < block.copies && block.copy[number].offset != offset) ++number;
@@ -528,10 +593,11 @@ DEVICE void copy_start(Shared<T> to, Global<const T> from, u32 count, Shared<u64
     }
     if (bytes >= 1u << 20) fault(FAULT_COPY_RANGE, site, bytes);
     // Both ends are checked as accesses are.
-    (void)to[0], (void)to[count - 1], (void)from[0], (void)from[count - 1];
+    (void)to.value(), (void)(to + (count - 1)).value(), (void)from[0], (void)from[count - 1];
     copy.to = reinterpret_cast<unsigned char *>(to.at);
     copy.from = reinterpret_cast<const unsigned char *>(from.at);
     copy.bytes = static_cast<u32>(bytes);
+    EMULATOR_RACE(fhe_emulator_race_copy(current, static_cast<u32>(&copy - current->block->copy), to.at, copy.bytes));
     const u32 poison = 0xfff9f8f7;
     for (u64 i = 0; i < bytes; i += 4) __builtin_memcpy(copy.to + i, &poison, 4);
 }
@@ -544,6 +610,7 @@ DEVICE void copy_wait(Shared<u64> barrier, u32 parity, EMULATOR_SITE) {
     if (parity > 1) fault(FAULT_COPY_PARITY, site, parity);
     // The phase of that parity has ended if the one that is under way has the other parity.
     while ((copy.phase & 1) == parity) wait_for(*current, &copy.phase, WAIT_COPY, copy.offset, site);
+    EMULATOR_RACE(fhe_emulator_race_waited(current, static_cast<u32>(&copy - current->block->copy)));
 }
 
 DEVICE u32 cluster_rank(EMULATOR_SITE) {

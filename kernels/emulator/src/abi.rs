@@ -8,6 +8,9 @@ pub const GROUPS: usize = 16;
 pub const COPIES: usize = 16;
 /// Blocks of a cluster.
 pub const CLUSTER: usize = 16;
+/// Bytes of what the check for races tells apart.
+#[cfg(feature = "races")]
+pub const WORD: u32 = 4;
 /// Lanes of a warp.
 pub const LANES: usize = 32;
 

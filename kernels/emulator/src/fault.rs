@@ -31,6 +31,9 @@ mod kind {
     pub const COPY_PENDING: u32 = 100;
 }
 
+/// Kind of a fault of the check for races.
+pub const RACE: u32 = 101;
+
 /// Why a launch was stopped.
 pub enum Failure {
     /// A thread did something wrong.
@@ -265,6 +268,17 @@ fn shared_access(fault: &Fault, (start, total): (u64, u64)) -> (i32, String) {
     (codes::ILLEGAL_ADDRESS, text)
 }
 
+fn race(fault: &Fault) -> String {
+    let [other, write, _] = fault.detail;
+    let this = if fault.width == 1 { "read" } else { "write" };
+    let other = match (fault.base == 1, write == 1) {
+        (true, _) => format!("the copy on barrier {other}, which this thread has not waited for"),
+        (false, true) => format!("the write of thread {other}"),
+        (false, false) => format!("the read of thread {other}"),
+    };
+    format!("race on shared byte {}: a {this} after that barrier is not ordered with {other}", fault.address)
+}
+
 fn divergence(fault: &Fault, agreement: &(u32, u32, Site)) -> String {
     let (wait, detail, site) = *agreement;
     format!(
@@ -312,6 +326,7 @@ fn synchronisation(fault: &Fault) -> (i32, String) {
         kind::COPY_PENDING => {
             format!("the block ended with a copy of {} bytes on its way (barrier at shared byte {a})", fault.bytes)
         }
+        RACE => race(fault),
         other => format!("fault {other}"),
     };
     (code, text)

@@ -8,6 +8,7 @@
 //! | `abi`, `kernels` | structures shared with it; the kernels that were compiled in |
 //! | `stack`, `routine`, `scheduler` | one coroutine per CUDA thread |
 //! | `launch` | checks of a launch; blocks in parallel |
+//! | `races` | an optional check for races in shared memory |
 //! | `fault` | what went wrong, in words |
 //! | `memory`, `device`, `context`, `ptx` | what the driver keeps |
 //! | `settings` | environment and control at run time |
@@ -22,6 +23,8 @@ mod kernels;
 mod launch;
 mod memory;
 mod ptx;
+#[cfg(feature = "races")]
+mod races;
 mod random;
 mod routine;
 mod scheduler;

@@ -54,6 +54,8 @@ struct Run {
     /// Threads of the cluster that have not returned.
     live: u32,
     failure: Option<Box<Failure>>,
+    #[cfg(feature = "races")]
+    races: *mut crate::races::Races,
 }
 
 /// Memory of blocks, kept from launch to launch.
@@ -65,6 +67,8 @@ pub struct Worker {
     blocks: Vec<Block>,
     order: Vec<u32>,
     shared: Vec<SharedMemory>,
+    #[cfg(feature = "races")]
+    races: crate::races::Races,
 }
 
 // SAFETY: the pointers in it point into it, and no coroutine is in a kernel while a worker is not running.
@@ -84,7 +88,16 @@ impl Worker {
             scheduler: ptr::null_mut(),
             block: [ptr::null_mut(); CLUSTER],
         };
-        let mut run = Run { kernel: job.kernel, arguments: job.arguments.as_ptr(), live: 0, failure: None };
+        let mut run = Run {
+            kernel: job.kernel,
+            arguments: job.arguments.as_ptr(),
+            live: 0,
+            failure: None,
+            #[cfg(feature = "races")]
+            races: &raw mut self.races,
+        };
+        #[cfg(feature = "races")]
+        self.races.begin(job.cluster as usize, job.threads(), job.shared_bytes);
         self.prepare(job, number, &raw mut cluster, &raw mut run);
         let mut random = job.seed.map(|seed| Random::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         let outcome = self.turns(&raw mut run, random.as_mut());
@@ -214,7 +227,8 @@ impl Worker {
     fn finish_copies(&mut self) -> bool {
         let mut any = false;
         for block in &mut self.blocks {
-            for copy in &mut block.copy[..block.copies as usize] {
+            for number in 0..block.copies {
+                let copy = &mut block.copy[number as usize];
                 let awaited = |thread: &Thread| thread.gate == &raw const copy.phase && thread.seen == copy.phase;
                 if copy.bytes > 0 && self.threads.iter().any(awaited) {
                     // SAFETY: `copy_start` has checked both ranges, which cannot overlap: one is shared memory.
@@ -222,6 +236,8 @@ impl Worker {
                     copy.bytes = 0;
                     copy.phase += 1;
                     any = true;
+                    #[cfg(feature = "races")]
+                    self.races.copy_arrives(block.rank, number);
                 }
             }
         }
@@ -252,9 +268,20 @@ pub unsafe extern "C" fn fhe_emulator_body(thread: *mut Thread) {
     }
 }
 
+/// The check for races of a block's cluster.
+///
+/// # Safety
+///
+/// The block must be running.
+#[cfg(feature = "races")]
+pub unsafe fn races(block: *const Block) -> *mut crate::races::Races {
+    // SAFETY: the run lives as long as its blocks run.
+    unsafe { (*(*block).run.cast::<Run>()).races }
+}
+
 /// Reports what went wrong in the thread, which never runs again.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn fhe_emulator_fault(thread: *mut Thread, fault: *const Fault) -> ! {
+pub unsafe extern "C" fn fhe_emulator_fault(thread: *mut Thread, fault: *const Fault) -> ! {
     // SAFETY: the C++ side passes the current thread and a record on its stack; block and run live.
     unsafe {
         let run: *mut Run = (*(*thread).block).run.cast();

@@ -117,7 +117,7 @@ KERNEL(test_copy_faults, 32, 1, 1, (Global<const u32> in, Global<u32> out, u32 m
     }
     if (mode != 5) copy_wait(barrier, mode == 1 ? 1 : 0);
     if (mode == 1) copy_wait(barrier, 0), copy_wait(barrier, 1);
-    out[thread] = mode == 0 ? early : stage[thread];
+    out[thread] = mode == 0 || mode == 5 ? early : stage[thread];
 }
 
 /// Mode 0: a block ends while another one uses its memory. 1: a block does not come to the barrier. 2: no such block.
