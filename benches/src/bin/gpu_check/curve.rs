@@ -38,11 +38,12 @@ pub fn run(context: &mut Context, kernel: Kernel) -> Result<()> {
     let batches = batches(context, &card.backend, kernel);
     let stages = if kernel.0 == BlindRotation::Auto { 3 } else { 1 };
     let bar = ProgressBar::new((batches.len() * stages) as u64);
+    let budget = context.sizes.curve * stages as u32;
     let mut slowest = 0.0f64;
     for &batch in &batches {
         // Of the last size: ciphertexts take no longer in a larger batch.
         let expected = Duration::from_secs_f64(slowest * batch as f64 / 1e3);
-        if started.elapsed() + 3 * expected > context.sizes.curve && batch != batches[0] {
+        if started.elapsed() + 3 * expected > budget && batch != batches[0] {
             bar.suspend(|| println!("  {:<14} {batch:>6} left out: no time", kernel.name()));
             let left_out = serde_json::json!({ "kernel": kernel.name(), "batch": batch, "left_out": "no time" });
             context.journal.record("curve", left_out)?;

@@ -63,7 +63,7 @@ pub struct Sizes {
     pub effort: Effort,
     /// Time of the conformance cases of one kernel.
     pub conformance: Duration,
-    /// Time of one kernel's curve.
+    /// Time of one stage of one kernel's curve.
     pub curve: Duration,
     /// Time of all operations on integers.
     pub integers: Duration,
@@ -99,8 +99,8 @@ impl Sizes {
             sizes.effort = effort(50, 400, 7);
             sizes.conformance = seconds(7);
             sizes.curve = seconds(6);
-            sizes.integers = seconds(25);
-            sizes.silence = seconds(60);
+            sizes.integers = seconds(30);
+            sizes.silence = seconds(90);
         }
         if emulated {
             sizes.batches = vec![1, 8];
@@ -155,8 +155,9 @@ mod tests {
     fn a_quick_run_ends_in_three_minutes() {
         let sizes = Sizes::new(&arguments(&["--quick"]), false);
         let kernels = Kernel::ALL.len() as u32;
-        let budgets = (sizes.conformance + sizes.curve) * kernels + sizes.integers;
+        // The automatic choice is measured in three stages, the others in one.
+        let budgets = sizes.conformance * kernels + sizes.curve * (kernels + 2) + sizes.integers;
         // What is left is for keys, compilation, known answers, noise and transfers.
-        assert!(budgets < Duration::from_secs(130), "{budgets:?}");
+        assert!(budgets <= Duration::from_secs(150), "{budgets:?}");
     }
 }
