@@ -347,6 +347,7 @@ inline void go_on(Thread &self) {
         while (*next->gate == next->seen && next != &self) next = next->next;
         if (__builtin_expect(next != &self, 1)) {
             current = next;
+            __builtin_prefetch(next->next->stack);
             switch_stacks(&self.stack, next->stack);
             return;
         }

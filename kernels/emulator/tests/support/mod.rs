@@ -259,6 +259,14 @@ impl Gpu {
     }
 }
 
+/// Seconds that this thread has worked, whatever else the machine does. With `threads=1` it runs the kernels.
+pub fn work_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
 /// Makes the primary context of a device the current one.
 pub fn retain(device: c_int) -> usize {
     let mut context = 0;
