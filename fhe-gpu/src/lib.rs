@@ -23,7 +23,8 @@ use std::fmt;
 pub use auto::{AutoEngine, auto};
 #[cfg(feature = "gpu")]
 pub use cuda::{
-    BlindRotation, CudaBackend, CudaCiphertexts, CudaForms, CudaKey, CudaLookups, CudaOptions, CudaSwitched, CudaTables,
+    BlindRotation, CudaBackend, CudaCiphertexts, CudaForms, CudaKey, CudaLookups, CudaOptions, CudaSwitched,
+    CudaTables, KernelFacts,
 };
 
 /// Lowest compute capability that the kernels are made for.

@@ -12,6 +12,7 @@ use fhe_core::{Backend, Error, Result};
 
 use super::buffer::Buffer;
 use super::device::{Argument, Card, Grid};
+use super::kernels::KernelFacts;
 use super::key::{CudaKey, KEYSWITCH_ROW_BYTES, N, Twiddles};
 use super::options::{BlindRotation, CudaOptions};
 use super::plan::{parallelism, plan_launch, plan_product};
@@ -81,6 +82,11 @@ impl CudaBackend {
     #[must_use]
     pub fn device(&self) -> &crate::Device {
         &self.card.info
+    }
+
+    /// What the driver's compiler made of the kernels that this card runs.
+    pub fn kernels(&self) -> impl Iterator<Item = KernelFacts> {
+        self.card.kernels.facts()
     }
 
     /// The kernel that rotates `ciphertexts` ciphertexts in one call.

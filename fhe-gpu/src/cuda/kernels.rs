@@ -4,7 +4,9 @@ use std::ffi::{CStr, CString, c_void};
 use std::sync::Arc;
 
 use cudarc::driver::sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
-use cudarc::driver::sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+use cudarc::driver::sys::CUfunction_attribute::{
+    CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CU_FUNC_ATTRIBUTE_NUM_REGS,
+};
 use cudarc::driver::sys::{self, CUjit_option, CUresult};
 use cudarc::driver::{CudaContext, DriverError, result};
 use fhe_core::{Error, Result};
@@ -51,6 +53,10 @@ pub(crate) struct Kernel {
     pub(crate) shared_bytes: u32,
     /// Kinds of its arguments: `p` a pointer, `n` a 32-bit number.
     pub(crate) arguments: &'static str,
+    /// Registers of a thread, as the driver's compiler assigned them.
+    registers: u32,
+    /// Bytes of local memory of a thread: what did not fit the registers.
+    local_bytes: u32,
     function: sys::CUfunction,
     /// Keeps the function loaded.
     _module: Arc<Module>,
@@ -66,6 +72,22 @@ impl Kernel {
     pub(crate) fn function(&self) -> sys::CUfunction {
         self.function
     }
+}
+
+/// What the driver's compiler made of a kernel on this card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KernelFacts {
+    /// Name in `kernels/cuda`.
+    pub name: &'static str,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Registers of a thread.
+    pub registers: u32,
+    /// Bytes of local memory of a thread; a kernel that spills registers is slower than it should be.
+    pub local_bytes: u32,
+    /// Bytes of dynamic shared memory of a block.
+    pub shared_bytes: u32,
 }
 
 /// All kernels; names, arguments and shapes are those of `kernels/cuda`.
@@ -164,6 +186,18 @@ impl Kernels {
         Ok(kernels)
     }
 
+    /// All kernels of this card.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = KernelFacts> {
+        let others = [&self.linear, &self.decompose, &self.product_16, &self.product_128, &self.modulus_switch];
+        others.into_iter().chain([&self.key_transform]).chain(&self.blind_rotations).map(|kernel| KernelFacts {
+            name: kernel.name,
+            threads: kernel.threads,
+            registers: kernel.registers,
+            local_bytes: kernel.local_bytes,
+            shared_bytes: kernel.shared_bytes,
+        })
+    }
+
     /// The kernel of that kind, if the card can run it.
     pub(crate) fn blind_rotation(&self, kind: BlindRotation) -> Option<&Kernel> {
         self.candidates.iter().position(|candidate| candidate.kind == kind).map(|index| &self.blind_rotations[index])
@@ -212,7 +246,15 @@ impl Loader<'_> {
             unsafe { result::function::set_function_attribute(function, attribute, shared_bytes as i32) }
                 .map_err(|error| self.failed("cuFuncSetAttribute", error))?;
         }
-        Ok(Kernel { name, threads, shared_bytes, arguments, function, _module: Arc::clone(module) })
+        let attribute = |attribute| {
+            // SAFETY: the function was just found in a loaded module.
+            let value = unsafe { result::function::get_function_attribute(function, attribute) };
+            value.map(|value| value.max(0) as u32).map_err(|error| self.failed("cuFuncGetAttribute", error))
+        };
+        let registers = attribute(CU_FUNC_ATTRIBUTE_NUM_REGS)?;
+        let local_bytes = attribute(CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)?;
+        let module = Arc::clone(module);
+        Ok(Kernel { name, threads, shared_bytes, arguments, registers, local_bytes, function, _module: module })
     }
 
     /// The kernels of blind rotation for which the card has the instructions, the shared memory and the registers.

@@ -30,6 +30,7 @@ mod pool;
 mod resident;
 
 pub use self::backend::{CudaBackend, CudaCiphertexts, CudaSwitched};
+pub use self::kernels::KernelFacts;
 pub use self::key::CudaKey;
 pub use self::options::{BlindRotation, CudaOptions};
 pub use self::resident::{CudaForms, CudaLookups, CudaTables};

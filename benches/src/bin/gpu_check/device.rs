@@ -37,6 +37,17 @@ struct Report {
     parallelism: usize,
     batch: usize,
     kernels: Vec<String>,
+    compiled: Vec<Compiled>,
+}
+
+/// What the driver's compiler made of a kernel; `local_bytes_per_thread` above 0 means that registers did not suffice.
+#[derive(Serialize)]
+struct Compiled {
+    name: &'static str,
+    threads_per_block: u32,
+    registers_per_thread: u32,
+    local_bytes_per_thread: u32,
+    dynamic_shared_bytes: u32,
 }
 
 /// A module of the kernels.
@@ -92,6 +103,16 @@ pub fn run(context: &mut Context) -> Result<()> {
         parallelism: properties.parallelism,
         batch: properties.batch,
         kernels,
+        compiled: backend
+            .kernels()
+            .map(|kernel| Compiled {
+                name: kernel.name,
+                threads_per_block: kernel.threads,
+                registers_per_thread: kernel.registers,
+                local_bytes_per_thread: kernel.local_bytes,
+                dynamic_shared_bytes: kernel.shared_bytes,
+            })
+            .collect(),
     };
     println!("  {device}, {} multiprocessors", report.multiprocessors);
     let version = report.driver_version.as_deref().unwrap_or("of unknown version (no nvidia-smi)");
@@ -102,6 +123,9 @@ pub fn run(context: &mut Context) -> Result<()> {
     );
     println!("  kernels compiled in {:.2} s, from the cache in {:.2} s", open_s[0], open_s[1]);
     println!("  kernels of this card: {}", report.kernels.join(", "));
+    for kernel in report.compiled.iter().filter(|kernel| kernel.local_bytes_per_thread > 0) {
+        println!("  {} keeps {} bytes a thread in local memory", kernel.name, kernel.local_bytes_per_thread);
+    }
     context.journal.record("device", report)?;
     record_clocks(context, "start")?;
     for module in fhe_kernels::MODULES {
