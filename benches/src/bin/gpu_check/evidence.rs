@@ -27,6 +27,8 @@ pub struct Evidence {
     started_utc: String,
     ended_utc: String,
     verdict: &'static str,
+    /// Whether nothing was deselected, left out for lack of time, or skipped but for kernels that the card lacks.
+    complete: bool,
     quick: bool,
     selected_sections: Vec<String>,
     selected_kernels: Vec<String>,
@@ -60,6 +62,7 @@ impl Evidence {
             started_utc: utc(SystemTime::now()),
             ended_utc: String::new(),
             verdict: "failed",
+            complete: arguments.only.is_empty() && arguments.kernel.is_empty() && arguments.case.is_none(),
             quick: arguments.quick,
             selected_sections: arguments.only.iter().map(|section| section.name()).collect(),
             selected_kernels: arguments.kernel.iter().copied().map(Kernel::name).collect(),
@@ -91,6 +94,7 @@ impl Evidence {
             }
         }
         self.ended_utc = utc(SystemTime::now());
+        self.complete &= !self.parts.is_empty() && !self.results.values().any(has_gap);
         self.verdict = if self.is_good() { "passed" } else { "failed" };
     }
 
@@ -111,6 +115,11 @@ impl Evidence {
         failed.map(|part| (part.name.as_str(), part.reason.as_deref().unwrap_or_default()))
     }
 
+    /// Whether all that there is was done.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// Whether times say nothing.
     pub fn is_emulated(&self) -> bool {
         self.emulated
@@ -121,6 +130,12 @@ impl Evidence {
         let text = serde_json::to_string_pretty(self)?;
         std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// Whether a section left something out.
+fn has_gap(records: &Value) -> bool {
+    let gap = |record: &Value| record.get("left_out").is_some() || record["skipped"].as_u64().is_some_and(|n| n > 0);
+    records.as_array().is_some_and(|records| records.iter().any(gap))
 }
 
 /// Date and time as `2026-01-31T12:00:00Z`.
@@ -174,6 +189,21 @@ mod tests {
         assert_eq!(verdict(&[]), "failed");
         assert_eq!(verdict(&[end(0, Outcome::Passed), end(1, Outcome::Skipped)]), "passed");
         assert_eq!(verdict(&[end(0, Outcome::Passed), end(1, Outcome::Failed)]), "failed");
+    }
+
+    #[test]
+    fn what_was_left_out_makes_a_run_incomplete() {
+        let complete = |words: &[&str], value: Value| {
+            let arguments = Arguments::try_parse_from([&["check"], words].concat()).unwrap();
+            let mut evidence = Evidence::new(&arguments, false);
+            let end = Event::End { part: 0, outcome: Outcome::Passed, reason: None, seconds: 0.0 };
+            evidence.take(&crate::parts::parts(&arguments), &[Event::Record { section: "x".into(), value }, end]);
+            evidence.is_complete()
+        };
+        assert!(complete(&[], serde_json::json!({ "skipped": 0 })));
+        assert!(!complete(&[], serde_json::json!({ "skipped": 1 })));
+        assert!(!complete(&[], serde_json::json!({ "left_out": "no time" })));
+        assert!(!complete(&["--only", "noise"], serde_json::json!({})));
     }
 
     #[test]

@@ -111,6 +111,8 @@ impl Sizes {
             sizes.answers = 3;
             sizes.effort = effort(0, 0, 1);
             sizes.conformance = sizes.conformance.min(seconds(20));
+            sizes.curve = seconds(60);
+            sizes.integers = seconds(180);
             sizes.silence = seconds(3600);
         }
         if !arguments.batch.is_empty() {

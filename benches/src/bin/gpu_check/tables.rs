@@ -27,7 +27,14 @@ pub fn print(evidence: &Evidence) {
     for (part, reason) in evidence.failures() {
         println!("FAILED {part}: {reason}");
     }
-    println!("{}", if evidence.is_good() { "all is well" } else { "something is wrong: see above" });
+    println!(
+        "{}",
+        match (evidence.is_good(), evidence.is_complete()) {
+            (true, true) => "all is well",
+            (true, false) => "all is well, as far as it was run: something was left out",
+            (false, _) => "something is wrong: see above",
+        }
+    );
     if evidence.is_emulated() {
         println!("EMULATED DEVICE: times say nothing about a card.");
     }
