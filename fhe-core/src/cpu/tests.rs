@@ -31,8 +31,15 @@ impl Random {
 }
 
 /// All levels that this machine runs; says so when the widest hardware one is not among them.
+///
+/// `FHE_TEST_SIMD`, the name of a level, asks for that one alone, on machines that are too slow for all (an emulator);
+/// there it is an error if the level is absent.
 pub(super) fn levels() -> Vec<SimdLevel> {
     let levels = SimdLevel::available();
+    if let Ok(name) = std::env::var("FHE_TEST_SIMD") {
+        let level = levels.into_iter().find(|level| format!("{level:?}") == name);
+        return vec![level.expect("the level in FHE_TEST_SIMD is available")];
+    }
     if !levels.contains(&SimdLevel::Avx512) {
         println!("skipped: Avx512 is absent; PortableWide covers its data layout");
     }
