@@ -34,8 +34,8 @@ impl fmt::Debug for AutoEngine {
     }
 }
 
-/// Loads `key` on all GPUs that the kernels run on; where there are none, or one of them cannot take the key, on the
-/// processor. What was chosen is logged, too.
+/// Loads `key` on all GPUs that the kernels run on, leaving out those that do not open; where there are none, or one of
+/// them cannot take the key, on the processor. What was chosen and what was left out is logged.
 ///
 /// ```no_run
 /// # let key = fhe_core::EvaluationKey::simulated(fhe_core::ParameterSet::default());
@@ -67,22 +67,27 @@ fn gpus(_: &EvaluationKey) -> std::result::Result<Box<dyn Evaluator>, String> {
     Err(crate::NoDevice::FeatureDisabled.to_string())
 }
 
-/// An evaluator on all GPUs, or the reason why there is none.
+/// An evaluator on all GPUs that open, or the reason why there is none.
 #[cfg(feature = "gpu")]
 fn gpus(key: &EvaluationKey) -> std::result::Result<Box<dyn Evaluator>, String> {
-    use fhe_core::{Error, Fleet};
+    use fhe_core::Fleet;
 
     use crate::CudaBackend;
 
-    // The reason alone says enough where nothing was found.
-    let plain = |error: Error| match error {
-        Error::Unavailable { what, reason } if what == "a CUDA device" => reason,
-        error => error.to_string(),
-    };
-    let mut backends = CudaBackend::all().map_err(plain)?;
-    if backends.len() > 1 {
-        return Ok(Box::new(Fleet::new(backends, key).map_err(plain)?));
+    let (mut backends, mut refused) = (Vec::new(), Vec::new());
+    for device in crate::devices().map_err(|reason| reason.to_string())? {
+        match CudaBackend::new(device.ordinal) {
+            Ok(backend) => backends.push(backend),
+            Err(error) => {
+                tracing::warn!(%device, %error, "a card is left out");
+                refused.push(error.to_string());
+            }
+        }
     }
-    let backend = backends.pop().ok_or_else(|| crate::NoDevice::NoneFound.to_string())?;
-    Ok(Box::new(Engine::new(backend, key).map_err(plain)?))
+    let failed = |error: fhe_core::Error| error.to_string();
+    if backends.len() > 1 {
+        return Ok(Box::new(Fleet::new(backends, key).map_err(failed)?));
+    }
+    let backend = backends.pop().ok_or_else(|| refused.join("; "))?;
+    Ok(Box::new(Engine::new(backend, key).map_err(failed)?))
 }

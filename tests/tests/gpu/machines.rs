@@ -143,6 +143,22 @@ fn case_old_driver() {
 }
 
 #[test]
+fn a_card_that_does_not_open_is_left_out() {
+    on_machine("case_left_out", &[("DEVICES", "2"), ("SMS", "2"), ("FAIL", "0:cuModuleLoadDataEx:1:222")]);
+}
+
+#[test]
+#[ignore = "a case"]
+fn case_left_out() {
+    if !is_case() {
+        return;
+    }
+    let auto = fhe_gpu::auto(&KEYS.1).unwrap();
+    assert!(auto.choice().starts_with("cuda:1 "), "{}", auto.choice());
+    assert_usable(&*auto);
+}
+
+#[test]
 fn a_card_with_too_little_memory_is_named() {
     on_machine("case_small_card", &[("MEMORY", "120000000")]);
 }
