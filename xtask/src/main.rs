@@ -3,8 +3,11 @@
 //! Heavy work lives in binaries of the other packages. They are started from the workspace root without `-p`, so that
 //! cargo resolves the same features as every other build here and compiles the `tfhe` crate only once.
 
+mod ci;
 mod emulate;
 mod kernels;
+mod plan;
+mod shell;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -49,8 +52,17 @@ enum Task {
     Kernels(kernels::Options),
     /// Runs a command on an emulated GPU: the kernels of kernels/cuda, compiled for this machine, with checks.
     Emulate(emulate::Options),
-    /// Formatting, lints and tests, as the continuous integration runs them.
-    Ci,
+    /// One lane of the continuous integration, or all that need no GPU and no outside service.
+    Ci(ci::Options),
+    /// Which lanes and tests a change needs; everything, wherever that is not clear.
+    Plan {
+        /// The commit to compare with.
+        #[arg(long, value_name = "REV")]
+        base: Option<String>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -87,10 +99,11 @@ fn run(task: Task) -> Result<()> {
         Task::Stages => binary("fhe-stages", &[]),
         Task::Kernels(options) => kernels::run(&options),
         Task::Emulate(options) => emulate::run(&options),
-        Task::Ci => {
-            cargo(&["fmt".into(), "--all".into(), "--check".into()])?;
-            cargo(&words("clippy --workspace --all-targets --release -- -D warnings"))?;
-            cargo(&words("test --release --workspace"))
+        Task::Ci(options) => ci::run(&options),
+        Task::Plan { base, json } => {
+            let plan = plan::since(base.as_deref(), &shell::Machine::new(root()?, &[])?);
+            println!("{}", if json { serde_json::to_string_pretty(&plan)? } else { plan.text() });
+            Ok(())
         }
     }
 }
@@ -112,8 +125,12 @@ fn binary(name: &str, arguments: &[OsString]) -> Result<()> {
     cargo(&line)
 }
 
+fn root() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")
+}
+
 fn cargo(arguments: &[OsString]) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let root = root()?;
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program).args(arguments).current_dir(root).status().context("cannot start cargo")?;
     if !status.success() {

@@ -10,7 +10,7 @@ mod nvrtc;
 mod parallel;
 mod ptxas;
 mod sass;
-mod scratch;
+pub mod scratch;
 mod sources;
 mod tools;
 
