@@ -18,6 +18,7 @@ LANES = {
     "more": ["doctest", "docs", "kernels", "emulate"],
     "icount": ["icount"],
 }
+UNEXPLAINED = "was skipped, and the plan does not say why"
 
 
 def reason_to_skip(name, outputs):
@@ -34,13 +35,14 @@ def reason_to_skip(name, outputs):
 def judge(needs):
     """Rows of (job, result, reason)."""
     outputs = needs.get("plan", {}).get("outputs", {})
+    broken = any(job["result"] not in ("success", "skipped") for job in needs.values())
     rows = []
     for name, job in sorted(needs.items()):
         result, reason = job["result"], ""
         if result == "skipped":
             reason = reason_to_skip(name, outputs)
             if reason is None:
-                result, reason = "failure", "was skipped, and the plan does not say why"
+                result, reason = "failure", "did not run: a job before it failed" if broken else UNEXPLAINED
         rows.append((name, result, reason))
     return rows
 
