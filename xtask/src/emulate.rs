@@ -46,6 +46,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
+    // For the emulator's own tests.
+    command.env("FHE_EMULATOR_LIBRARY", folder.join("libcuda.so.1"));
     let mut paths = vec![folder];
     if let Some(old) = env::var_os("LD_LIBRARY_PATH") {
         paths.extend(env::split_paths(&old));

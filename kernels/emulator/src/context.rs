@@ -41,11 +41,21 @@ pub struct Event {
     pub recorded: Option<Instant>,
 }
 
+/// A stream.
+#[derive(Clone)]
+pub struct Stream {
+    pub flags: u32,
+    pub priority: i32,
+    /// Held by the work that is under way: threads of the host may share a stream.
+    pub order: Arc<Mutex<()>>,
+}
+
 /// What belongs to a context.
 #[derive(Default)]
 pub struct Objects {
-    /// Streams, with their flags and priorities.
-    pub streams: HashMap<usize, (u32, i32)>,
+    pub streams: HashMap<usize, Stream>,
+    /// The order of the default stream, and of those that wait for it.
+    pub order: Arc<Mutex<()>>,
     pub events: HashMap<usize, Event>,
     pub modules: HashMap<usize, Module>,
     pub functions: HashMap<usize, Arc<Function>>,

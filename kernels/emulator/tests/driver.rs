@@ -338,3 +338,30 @@ fn occupancy_and_cooperative_launches() {
     assert_eq!(launch(129), support::COOPERATIVE_LAUNCH_TOO_LARGE);
     assert_eq!(gpu.synchronize(), support::SUCCESS);
 }
+
+#[test]
+fn threads_of_the_host_share_devices_and_streams() {
+    let gpu = Gpu::new("devices=2 threads=2");
+    let contexts = [gpu.context, retain(1)];
+    std::thread::scope(|scope| {
+        for i in 0..4u32 {
+            let gpu = &gpu;
+            scope.spawn(move || {
+                let context = contexts[i as usize % 2];
+                assert_eq!(cu!(cuCtxSetCurrent(context => usize)), support::SUCCESS);
+                for round in 0..30u32 {
+                    let counter = gpu.upload(&[round]);
+                    let values = [Value::Pointer(counter), Value::U32(i)];
+                    gpu.run("test_atomic", Shape { grid: 8, threads: 128, shared: 0 }, &values).expect("is right");
+                    assert_eq!(gpu.download::<u32>(counter, 1), [round + 8 * i * 127 * 64]);
+                    assert_eq!(gpu.free(counter), support::SUCCESS);
+                }
+            });
+        }
+    });
+    // A fault on one device does not reach the other.
+    let values = [Value::Pointer(0), Value::U32(1)];
+    assert!(gpu.run("test_atomic", ONE, &values).is_err());
+    assert_eq!(cu!(cuCtxSetCurrent(gpu.context => usize)), support::SUCCESS);
+    assert_eq!(gpu.synchronize(), support::SUCCESS);
+}

@@ -385,3 +385,28 @@ fn clusters_that_go_wrong() {
     let (words, result) = cluster(4);
     words.expect(result, support::ILLEGAL_ADDRESS, &["out of bounds", "128..132"]);
 }
+
+fn local_array(length: u32) {
+    let words = Words::new();
+    words.gpu.run("test_local_array", ONE, &[Value::Pointer(words.out), Value::U32(length)]).expect("runs");
+    assert_eq!(words.gpu.download::<u32>(words.out, 1), [28]);
+}
+
+#[test]
+fn arrays_of_a_thread_under_the_sanitizer() {
+    local_array(8);
+    // The sanitizer ends the process: another one makes the mistake.
+    if std::env::var_os("ASAN_OPTIONS").is_some() {
+        let test = std::env::current_exe().expect("a test has a path");
+        let child = std::process::Command::new(test).args(["--ignored", "--exact", "past_an_array"]).output();
+        let output = child.expect("the test can be started");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("stack-buffer-overflow") && text.contains("test_local_array"), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "a part of the test above"]
+fn past_an_array() {
+    local_array(9);
+}

@@ -1,6 +1,7 @@
 //! `cuCtx*`.
 
 use std::ffi::{c_int, c_uint, c_void};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::{Answer, Status, codes, device::device, in_context, put, with_machine};
@@ -105,7 +106,16 @@ unsafe extern "C" fn cuCtxGetDevice(to: *mut c_int) -> Status {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuCtxSynchronize() -> Status {
-    in_context("cuCtxSynchronize", |_, _| Ok(()))
+    in_context("cuCtxSynchronize", |_, context| {
+        let objects = context.objects();
+        let orders: Vec<_> =
+            objects.streams.values().map(|stream| &stream.order).chain([&objects.order]).cloned().collect();
+        drop(objects);
+        for order in orders {
+            drop(order.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        context.check()
+    })
 }
 
 #[unsafe(no_mangle)]

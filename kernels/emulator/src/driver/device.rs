@@ -13,6 +13,11 @@ pub(super) fn device(machine: &Machine, number: c_int) -> Result<&Arc<Device>, i
 
 #[unsafe(no_mangle)]
 extern "C" fn cuInit(_flags: c_uint) -> Status {
+    // What the kernels were compiled for, see build.rs.
+    #[cfg(target_arch = "x86_64")]
+    if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma") || !is_x86_feature_detected!("bmi2") {
+        return super::status(super::error("cuInit", 100, "the emulator needs a processor with AVX2, FMA and BMI2"));
+    }
     if initialise().devices.is_empty() { 100 } else { codes::SUCCESS }
 }
 

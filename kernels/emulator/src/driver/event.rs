@@ -3,7 +3,7 @@
 use std::ffi::c_uint;
 use std::time::Instant;
 
-use super::{Status, check_stream, codes, in_context, put};
+use super::{Status, codes, in_context, in_stream, put};
 use crate::context::{Event, new_handle};
 
 /// `CU_EVENT_DISABLE_TIMING`.
@@ -31,8 +31,7 @@ extern "C" fn cuEventDestroy_v2(event: usize) -> Status {
 }
 
 fn record(call: &str, event: usize, stream: usize) -> Status {
-    in_context(call, |_, context| {
-        check_stream(context, stream)?;
+    in_stream(call, stream, |_, context| {
         let mut objects = context.objects();
         objects.events.get_mut(&event).ok_or(codes::INVALID_HANDLE)?.recorded = Some(Instant::now());
         Ok(())

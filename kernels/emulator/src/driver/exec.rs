@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use super::module::function;
-use super::{Answer, Status, check_stream, codes, error, in_context, put, report};
+use super::{Answer, Status, codes, error, in_context, in_stream, put, report};
 use crate::context::{Context, Machine};
 use crate::launch::{self, Shape};
 
@@ -70,8 +70,7 @@ unsafe extern "C" fn cuLaunchKernel(
     const CALL: &str = "cuLaunchKernel";
     let grid = [grid_x, grid_y, grid_z];
     let block = [block_x, block_y, block_z];
-    in_context(CALL, |machine, context| {
-        check_stream(context, stream)?;
+    in_stream(CALL, stream, |machine, context| {
         if !extra.is_null() {
             return error(CALL, codes::NOT_SUPPORTED, "parameters in a buffer (`extra`)");
         }
@@ -97,8 +96,7 @@ unsafe extern "C" fn cuLaunchCooperativeKernel(
     const CALL: &str = "cuLaunchCooperativeKernel";
     let grid = [grid_x, grid_y, grid_z];
     let block = [block_x, block_y, block_z];
-    in_context(CALL, |machine, context| {
-        check_stream(context, stream)?;
+    in_stream(CALL, stream, |machine, context| {
         let shape = Shape { grid, block, shared_bytes, cluster: None, cooperative: true };
         // SAFETY: the caller's promise.
         unsafe { submit(CALL, machine, context, handle, &shape, parameters) }
@@ -145,10 +143,9 @@ unsafe extern "C" fn cuLaunchKernelEx(
     extra: *const *const c_void,
 ) -> Status {
     const CALL: &str = "cuLaunchKernelEx";
-    in_context(CALL, |machine, context| {
-        // SAFETY: the caller passes a configuration or null.
-        let config = unsafe { config.as_ref() }.ok_or(codes::INVALID_VALUE)?;
-        check_stream(context, config.stream)?;
+    // SAFETY: the caller passes a configuration or null.
+    let Some(config) = (unsafe { config.as_ref() }) else { return codes::INVALID_VALUE };
+    in_stream(CALL, config.stream, |machine, context| {
         if !extra.is_null() {
             return error(CALL, codes::NOT_SUPPORTED, "parameters in a buffer (`extra`)");
         }

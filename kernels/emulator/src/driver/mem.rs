@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Answer, Status, check_stream, codes, error, in_context, put, with_machine};
+use super::{Answer, Status, codes, error, in_context, in_stream, put, with_machine};
 use crate::context::{Context, current};
 use crate::memory::{Allocation, NotFreed};
 
@@ -29,8 +29,7 @@ unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Sta
 }
 
 pub(super) unsafe fn allocate(call: &str, to: *mut u64, bytes: usize, stream: usize) -> Status {
-    in_context(call, |_, context| {
-        check_stream(context, stream)?;
+    in_stream(call, stream, |_, context| {
         if bytes == 0 || to.is_null() {
             return Err(codes::INVALID_VALUE);
         }
@@ -68,15 +67,12 @@ fn free(call: &str, context: &Context, address: u64) -> Answer {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFree_v2(address: u64) -> Status {
-    in_context("cuMemFree", |_, context| free("cuMemFree", context, address))
+    in_stream("cuMemFree", 0, |_, context| free("cuMemFree", context, address))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFreeAsync(address: u64, stream: usize) -> Status {
-    in_context("cuMemFreeAsync", |_, context| {
-        check_stream(context, stream)?;
-        free("cuMemFreeAsync", context, address)
-    })
+    in_stream("cuMemFreeAsync", stream, |_, context| free("cuMemFreeAsync", context, address))
 }
 
 /// A range of device memory, or an error of the call.
@@ -89,8 +85,7 @@ fn range(call: &str, context: &Context, address: u64, bytes: usize) -> Result<(A
 }
 
 unsafe fn to_device(call: &str, to: u64, from: *const u8, bytes: usize, stream: usize) -> Status {
-    in_context(call, |_, context| {
-        check_stream(context, stream)?;
+    in_stream(call, stream, |_, context| {
         if bytes == 0 {
             return Ok(());
         }
@@ -105,8 +100,7 @@ unsafe fn to_device(call: &str, to: u64, from: *const u8, bytes: usize, stream: 
 }
 
 unsafe fn to_host(call: &str, to: *mut u8, from: u64, bytes: usize, stream: usize) -> Status {
-    in_context(call, |_, context| {
-        check_stream(context, stream)?;
+    in_stream(call, stream, |_, context| {
         if bytes == 0 {
             return Ok(());
         }
@@ -121,8 +115,7 @@ unsafe fn to_host(call: &str, to: *mut u8, from: u64, bytes: usize, stream: usiz
 }
 
 fn on_device(call: &str, to: u64, from: u64, bytes: usize, stream: usize) -> Status {
-    in_context(call, |_, context| {
-        check_stream(context, stream)?;
+    in_stream(call, stream, |_, context| {
         if bytes == 0 {
             return Ok(());
         }
@@ -234,8 +227,7 @@ unsafe extern "C" fn cuMemcpyAsync(to: u64, from: u64, bytes: usize, stream: usi
 }
 
 fn fill<T: Copy>(call: &str, to: u64, value: T, count: usize, stream: usize) -> Status {
-    in_context(call, |_, context| {
-        check_stream(context, stream)?;
+    in_stream(call, stream, |_, context| {
         if count == 0 {
             return Ok(());
         }

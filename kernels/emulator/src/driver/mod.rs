@@ -19,9 +19,9 @@ mod unsupported;
 
 use std::cell::RefCell;
 use std::ffi::CString;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use crate::context::{Context, Machine, current, machine};
+use crate::context::{Context, Machine, Stream, current, machine};
 
 /// `CUresult`.
 type Status = i32;
@@ -87,7 +87,23 @@ unsafe fn put<T>(to: *mut T, value: T) -> Answer {
     Ok(())
 }
 
-/// Whether a stream handle is one: a default stream or one of the context.
-fn check_stream(context: &Context, stream: usize) -> Answer {
-    if stream <= 2 || context.objects().streams.contains_key(&stream) { Ok(()) } else { Err(codes::INVALID_HANDLE) }
+/// A stream of the context; 0 to 2 are default streams.
+fn find_stream(context: &Context, stream: usize) -> Result<Stream, i32> {
+    let objects = context.objects();
+    match objects.streams.get(&stream) {
+        Some(stream) => Ok(stream.clone()),
+        None if stream <= 2 => Ok(Stream { flags: 0, priority: 0, order: Arc::clone(&objects.order) }),
+        None => Err(codes::INVALID_HANDLE),
+    }
+}
+
+/// A function that works on a stream of the calling thread's context, after what other threads have under way there.
+fn in_stream(call: &str, stream: usize, body: impl FnOnce(&Machine, &Arc<Context>) -> Answer) -> Status {
+    in_context(call, |machine, context| {
+        let order = find_stream(context, stream)?.order;
+        let _turn = order.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was under way may have ended the context.
+        context.check()?;
+        body(machine, context)
+    })
 }

@@ -1,9 +1,10 @@
 //! `cuStream*`: work is done when it is submitted.
 
 use std::ffi::{c_int, c_uint, c_void};
+use std::sync::Arc;
 
-use super::{Status, check_stream, codes, in_context, put};
-use crate::context::new_handle;
+use super::{Status, codes, find_stream, in_context, in_stream, put};
+use crate::context::{Stream, new_handle};
 
 unsafe fn create(call: &str, to: *mut usize, flags: c_uint, priority: c_int) -> Status {
     in_context(call, |_, context| {
@@ -11,7 +12,11 @@ unsafe fn create(call: &str, to: *mut usize, flags: c_uint, priority: c_int) -> 
             return Err(codes::INVALID_VALUE);
         }
         let handle = new_handle();
-        context.objects().streams.insert(handle, (flags, priority));
+        // Blocking streams wait for the default stream: they share its order.
+        let mut objects = context.objects();
+        let order = if flags == 0 { Arc::clone(&objects.order) } else { Arc::default() };
+        objects.streams.insert(handle, Stream { flags, priority, order });
+        drop(objects);
         // SAFETY: the caller passes a pointer that can be written.
         unsafe { put(to, handle) }
     })
@@ -38,18 +43,17 @@ extern "C" fn cuStreamDestroy_v2(stream: usize) -> Status {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamSynchronize(stream: usize) -> Status {
-    in_context("cuStreamSynchronize", |_, context| check_stream(context, stream))
+    in_stream("cuStreamSynchronize", stream, |_, _| Ok(()))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamQuery(stream: usize) -> Status {
-    in_context("cuStreamQuery", |_, context| check_stream(context, stream))
+    in_context("cuStreamQuery", |_, context| find_stream(context, stream).map(|_| ()))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamWaitEvent(stream: usize, event: usize, _flags: c_uint) -> Status {
-    in_context("cuStreamWaitEvent", |machine, context| {
-        check_stream(context, stream)?;
+    in_stream("cuStreamWaitEvent", stream, |machine, _| {
         // The event may be one of another context.
         if machine.has_event(event) { Ok(()) } else { Err(codes::INVALID_HANDLE) }
     })
@@ -58,8 +62,7 @@ extern "C" fn cuStreamWaitEvent(stream: usize, event: usize, _flags: c_uint) -> 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuStreamGetFlags(stream: usize, to: *mut c_uint) -> Status {
     in_context("cuStreamGetFlags", |_, context| {
-        check_stream(context, stream)?;
-        let flags = context.objects().streams.get(&stream).map_or(0, |stream| stream.0);
+        let flags = find_stream(context, stream)?.flags;
         // SAFETY: the caller passes a pointer that can be written.
         unsafe { put(to, flags) }
     })
@@ -68,8 +71,7 @@ unsafe extern "C" fn cuStreamGetFlags(stream: usize, to: *mut c_uint) -> Status 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuStreamGetPriority(stream: usize, to: *mut c_int) -> Status {
     in_context("cuStreamGetPriority", |_, context| {
-        check_stream(context, stream)?;
-        let priority = context.objects().streams.get(&stream).map_or(0, |stream| stream.1);
+        let priority = find_stream(context, stream)?.priority;
         // SAFETY: the caller passes a pointer that can be written.
         unsafe { put(to, priority) }
     })
@@ -78,7 +80,7 @@ unsafe extern "C" fn cuStreamGetPriority(stream: usize, to: *mut c_int) -> Statu
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuStreamGetCtx(stream: usize, to: *mut usize) -> Status {
     in_context("cuStreamGetCtx", |_, context| {
-        check_stream(context, stream)?;
+        find_stream(context, stream)?;
         // SAFETY: the caller passes a pointer that can be written.
         unsafe { put(to, context.handle) }
     })
@@ -88,7 +90,7 @@ unsafe extern "C" fn cuStreamGetCtx(stream: usize, to: *mut usize) -> Status {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuStreamIsCapturing(stream: usize, to: *mut c_int) -> Status {
     in_context("cuStreamIsCapturing", |_, context| {
-        check_stream(context, stream)?;
+        find_stream(context, stream)?;
         // SAFETY: the caller passes a pointer that can be written.
         unsafe { put(to, 0) }
     })
@@ -100,8 +102,7 @@ unsafe extern "C" fn cuLaunchHostFunc(
     function: Option<unsafe extern "C" fn(*mut c_void)>,
     data: *mut c_void,
 ) -> Status {
-    in_context("cuLaunchHostFunc", |_, context| {
-        check_stream(context, stream)?;
+    in_stream("cuLaunchHostFunc", stream, |_, _| {
         let function = function.ok_or(codes::INVALID_VALUE)?;
         // SAFETY: the caller passes a function for this data.
         unsafe { function(data) };
@@ -116,8 +117,7 @@ unsafe extern "C" fn cuStreamAddCallback(
     data: *mut c_void,
     _flags: c_uint,
 ) -> Status {
-    in_context("cuStreamAddCallback", |_, context| {
-        check_stream(context, stream)?;
+    in_stream("cuStreamAddCallback", stream, |_, _| {
         let function = function.ok_or(codes::INVALID_VALUE)?;
         // SAFETY: the caller passes a function for this data.
         unsafe { function(stream, codes::SUCCESS, data) };

@@ -141,4 +141,12 @@ KERNEL(test_cluster_faults, 32, 1, 4, (Global<u32> out, u32 mode)) {
     cluster_barrier();
 }
 
-KERNEL(test_dead_end, 32, 1, 1, (Global<u32> out)) { (void)out; }
+/// Reads after the end of an array of its own. Only the address sanitizer sees it.
+KERNEL(test_local_array, 32, 1, 1, (Global<u32> out, u32 length)) {
+    volatile u32 values[8];
+    for (u32 i = 0; i < 8; ++i) values[i] = i;
+    block_barrier();
+    u32 sum = 0;
+    for (u32 i = 0; i < length; ++i) sum += values[i];
+    out[thread_index()] = sum;
+}

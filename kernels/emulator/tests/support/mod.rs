@@ -28,13 +28,13 @@ pub const COOPERATIVE_LAUNCH_TOO_LARGE: i32 = 720;
 pub const NOT_SUPPORTED: i32 = 801;
 pub const INVALID_CLUSTER_SIZE: i32 = 912;
 
-/// The library that cargo has just built, next to the test.
+/// The library that `FHE_EMULATOR_LIBRARY` names, or the one that cargo has just built, next to the test.
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let deps = std::env::current_exe().expect("a test has a path").parent().expect("in a folder").to_path_buf();
-        let candidates: [PathBuf; 2] = [deps.join("libfhe_emulator.so"), deps.join("../libfhe_emulator.so")];
-        let path = candidates.iter().find(|path| path.exists()).expect("cargo builds the library before its tests");
+        let named = std::env::var_os("FHE_EMULATOR_LIBRARY").map(PathBuf::from);
+        let path = named.unwrap_or_else(|| deps.join("libfhe_emulator.so"));
         // SAFETY: the library's initialisers only list kernels.
         unsafe { Library::new(path) }.expect("the library can be loaded")
     })
