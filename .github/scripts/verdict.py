@@ -17,6 +17,7 @@ LANES = {
     "whole": ["test"],
     "more": ["doctest", "docs", "kernels", "emulate"],
     "icount": ["icount"],
+    "fuzz": ["test"],
 }
 UNEXPLAINED = "was skipped, and the plan does not say why"
 

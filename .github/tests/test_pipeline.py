@@ -36,6 +36,10 @@ case "$line" in
     printf '#!/bin/sh\\necho "{}" > target/ci/smoke.json\\n' > target/release/fhe-gpu-check
     chmod +x target/release/fhe-gpu-check ;;
 "test --features gpu --release") lane=gpu ;;
+"build --release --locked --manifest-path fuzz/Cargo.toml"*)
+    lane=fuzz; folder=target/fuzz/stub/release
+    mkdir -p $folder
+    for name in keys batches programs csv run_programs; do cp /bin/true $folder/$name; done ;;
 "test --release --features gpu --test gpu --no-run"*)
     printf '#!/bin/sh\\nexit 0\\n' > target/gpu-tests; chmod +x target/gpu-tests
     echo "{\\"reason\\":\\"compiler-artifact\\",\\"target\\":{\\"name\\":\\"gpu\\"},\\"executable\\":\\"$PWD/target/gpu-tests\\"}" ;;
@@ -74,6 +78,7 @@ class Pipeline(unittest.TestCase):
         self.programs.mkdir()
         support.stub(self.programs, "cargo", CARGO)
         support.stub(self.programs, "rustup", 'if [[ $1 == component ]]; then printf "rustfmt\\nclippy\\nllvm-tools\\n"; fi')
+        support.stub(self.programs, "rustc", "echo host: stub")
         support.stub(self.programs, "sudo", "exit 0")
         support.stub(self.programs, "nvidia-smi", SMI)
         (self.programs / "gpu.csv").write_text(", ".join(CARD.values()) + "\n", encoding="utf-8")
@@ -101,7 +106,7 @@ class Pipeline(unittest.TestCase):
         code, out, verdict = self.pipeline()
         self.assertEqual(code, 0, out)
         self.assertRegex(verdict, r"skipped +gpu: no GPU runner: the repository variable GPU_RUNNER")
-        self.assertRegex(verdict, r"8 passed, 0 failed, 1 skipped")
+        self.assertRegex(verdict, r"9 passed, 0 failed, 1 skipped")
         for shard in "1234":
             self.assertIn(f"ran: xtask ci test --archive target/tests.tar.zst --shard {shard}/4 --filter all()", out)
         self.assertIn("--verify-shards 4", out)
@@ -122,7 +127,7 @@ class Pipeline(unittest.TestCase):
         self.assertRegex(verdict, r"skipped +gpu: the change does not touch what runs on a card")
 
     def test_a_failure_in_any_lane_fails_it(self):
-        for lane in ["plan", "archive", *EVERYTHING[:-1]]:
+        for lane in ["plan", "archive", "fuzz", *EVERYTHING[:-1]]:
             with self.subTest(lane):
                 code, out, verdict = self.pipeline(fail=lane)
                 self.assertNotEqual(code, 0)
@@ -138,7 +143,7 @@ class Pipeline(unittest.TestCase):
         code, out, verdict = self.pipeline(GPU_RUNNER="true")
         self.assertEqual(code, 0, out)
         self.assertIn("ran: test --features gpu --release", out)
-        self.assertRegex(verdict, r"9 passed, 0 failed, 0 skipped")
+        self.assertRegex(verdict, r"10 passed, 0 failed, 0 skipped")
         names = act.artifacts(self.folder / "artifacts")
         self.assertIn("preflight-test", names)
         for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):

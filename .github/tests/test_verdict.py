@@ -12,7 +12,7 @@ from unittest import mock
 import support
 
 verdict = support.load("verdict")
-JOBS = ["plan", "fast", "build", "shards", "whole", "more", "icount", "security", "gpu"]
+JOBS = ["plan", "fast", "build", "shards", "whole", "more", "icount", "fuzz", "security", "gpu"]
 
 
 def needs(lanes=("fmt", "lint", "test", "docs", "icount", "gpu"), gpu_skipped="", **results):
@@ -35,7 +35,7 @@ class Verdict(unittest.TestCase):
     def test_all_well(self):
         code, out, _ = run(needs())
         self.assertEqual(code, 0)
-        self.assertTrue(out.endswith("9 passed, 0 failed, 0 skipped\n"), out)
+        self.assertTrue(out.endswith("10 passed, 0 failed, 0 skipped\n"), out)
 
     def test_each_job_can_fail_it(self):
         for job in JOBS:
@@ -49,7 +49,7 @@ class Verdict(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertIn("::notice title=gpu skipped::no GPU runner", out)
         self.assertIn("| gpu | skipped | no GPU runner |", summary)
-        self.assertTrue(out.endswith("8 passed, 0 failed, 1 skipped\n"), out)
+        self.assertTrue(out.endswith("9 passed, 0 failed, 1 skipped\n"), out)
 
     def test_a_gpu_skipped_without_a_reason_fails(self):
         self.assertEqual(run(needs(gpu="skipped"))[0], 1)
@@ -61,7 +61,7 @@ class Verdict(unittest.TestCase):
             self.assertIn("the plan does not say why", out)
 
     def test_an_unplanned_job_may_be_skipped_but_security_never(self):
-        skipped = {job: "skipped" for job in ("build", "shards", "whole", "icount")}
+        skipped = {job: "skipped" for job in ("build", "shards", "whole", "icount", "fuzz")}
         found = needs(lanes=["fmt", "docs"], gpu_skipped="not touched", gpu="skipped", **skipped)
         self.assertEqual(run(found)[0], 0)
         found["security"]["result"] = "skipped"
