@@ -6,6 +6,7 @@
 mod ci;
 mod emulate;
 mod kernels;
+mod perf;
 mod plan;
 mod shell;
 
@@ -54,6 +55,8 @@ enum Task {
     Emulate(emulate::Options),
     /// One lane of the continuous integration, or all that need no GPU and no outside service.
     Ci(ci::Options),
+    /// Measures this tree and another commit in turn, and says whether a benchmark has become slower.
+    Perf(perf::Options),
     /// Which lanes and tests a change needs; everything, wherever that is not clear.
     Plan {
         /// The commit to compare with.
@@ -100,6 +103,7 @@ fn run(task: Task) -> Result<()> {
         Task::Kernels(options) => kernels::run(&options),
         Task::Emulate(options) => emulate::run(&options),
         Task::Ci(options) => ci::run(&options),
+        Task::Perf(options) => perf::run(&options),
         Task::Plan { base, json } => {
             let plan = plan::since(base.as_deref(), &shell::Machine::new(root()?, &[])?);
             println!("{}", if json { serde_json::to_string_pretty(&plan)? } else { plan.text() });

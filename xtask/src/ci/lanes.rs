@@ -291,7 +291,7 @@ pub fn workflows(context: &mut Context) {
     }
     if context.has("shellcheck") {
         let call = Call::new("shellcheck", "--color=never");
-        with_files(context, "shellcheck", &[".ci/run", ".github/*.sh", ".ci/*.sh"], &call);
+        with_files(context, "shellcheck", &[".ci/run", ".github/scripts/plan", ".github/scripts/toolchain"], &call);
     }
 }
 

@@ -5,6 +5,7 @@
 //! `FHE_REQUIRE_GPU=1` turn those skips into failures, for machines that are meant to have everything.
 
 pub mod context;
+pub mod icount;
 pub mod lanes;
 pub mod report;
 pub mod shards;
@@ -74,6 +75,12 @@ enum Lane {
     Kernels,
     /// The CUDA backend on an emulated GPU.
     Emulate,
+    /// Instructions of the CPU's kernels and of the compiler, within 1% of benches/icount.json.
+    Icount {
+        /// Writes the counts as the new baseline.
+        #[arg(long)]
+        update: bool,
+    },
     /// Licences, sources, advisories, unused dependencies, secrets.
     Deps,
     /// Workflows, actions and their configuration.
@@ -104,6 +111,7 @@ impl Lane {
             Self::Coverage => "coverage",
             Self::Kernels => "kernels",
             Self::Emulate => "emulate",
+            Self::Icount { .. } => "icount",
             Self::Deps => "deps",
             Self::Workflows => "workflows",
             Self::Gpu => "gpu",
@@ -196,6 +204,7 @@ fn one(lane: &Lane, shell: &dyn Shell, root: &Path) -> Result<Report> {
         Lane::Coverage => lanes::coverage(&mut context),
         Lane::Kernels => lanes::kernels(&mut context),
         Lane::Emulate => lanes::emulate(&mut context),
+        Lane::Icount { update } => icount::icount(&mut context, root, *update),
         Lane::Deps => lanes::deps(&mut context),
         Lane::Workflows => lanes::workflows(&mut context),
         Lane::Gpu => lanes::gpu(&mut context),
