@@ -276,7 +276,8 @@ fn race(fault: &Fault) -> String {
         (false, true) => format!("the write of thread {other}"),
         (false, false) => format!("the read of thread {other}"),
     };
-    format!("race on shared byte {}: a {this} after that barrier is not ordered with {other}", fault.address)
+    let since = if fault.file.is_null() { "" } else { " after that barrier" };
+    format!("race on shared byte {}: a {this}{since} is not ordered with {other}", fault.address)
 }
 
 fn divergence(fault: &Fault, agreement: &(u32, u32, Site)) -> String {

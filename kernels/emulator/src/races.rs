@@ -6,7 +6,7 @@
 //! copy barrier: they know what the thread knew that started them, and who waits for them learns it. A shuffle
 //! exchanges values and orders nothing, as on a device.
 //!
-//! Source: Flanagan, Freund, "FastTrack: efficient and precise dynamic race detection" (2009).
+//! Source: Flanagan, Freund, "`FastTrack`: efficient and precise dynamic race detection" (2009).
 
 use std::collections::HashMap;
 
@@ -188,7 +188,7 @@ impl Races {
             (_, Reads::Many(vector)) => {
                 let reads = &self.vectors[*vector as usize];
                 // Without an early end, so that it becomes vector instructions.
-                if reads.iter().zip(clock).fold(false, |any, (read, known)| any | (read > known)) {
+                if reads.iter().zip(clock).filter(|(read, known)| read > known).count() > 0 {
                     let reader = (0..self.length).find(|&reader| reads[reader] > clock[reader]).unwrap_or_default();
                     return Err((reader, false));
                 }
