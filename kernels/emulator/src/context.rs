@@ -146,8 +146,13 @@ impl Machine {
     /// Ends a context, and reports the memory that it leaves behind.
     pub fn destroy(&self, handle: usize) -> bool {
         let Some(context) = self.contexts().remove(&handle) else { return false };
+        let usable = context.check().is_ok() && context.device.check("").is_ok();
         context.destroyed.store(true, Ordering::Relaxed);
         let leaks = context.device.memory.leaks(handle);
+        if !usable {
+            // Nothing can be freed after an error that ends the context.
+            return true;
+        }
         LEAKS.fetch_add(leaks.len(), Ordering::Relaxed);
         for (address, bytes) in leaks {
             eprintln!(
