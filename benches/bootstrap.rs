@@ -1,4 +1,8 @@
-//! Criterion benchmarks, named `group/backend/parameters/batch=N`. The `standard` group is the one that trends follow.
+//! Criterion benchmarks, named `group/backend/parameters/batch=N`.
+//!
+//! Groups are `linear`, `keyswitch`, `bootstrap` and one for each operation. The group `standard` is the one that trends
+//! follow: a keyswitch and a bootstrap of every row, at fixed batches. It is not changed, so that a point of last year
+//! means the same as one of today.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fhe_benches::catalogue::OPERATIONS;
@@ -23,19 +27,30 @@ fn stages<B: Backend>(criterion: &mut Criterion, engine: &Engine<B>, client: &Cl
         let mut forms = LinearForms::new();
         forms.push([Term { slot: 0, coefficient: 4 }], 1 << 59);
         let forms = backend.load_forms(&forms).expect("forms");
-        let mut group = criterion.benchmark_group("standard");
-        group.throughput(Throughput::Elements(count as u64)).sample_size(10);
-        let id = |stage: &str| BenchmarkId::new(format!("{stage}/{name}/{params}"), format!("batch={count}"));
-        group.bench_function(id("linear"), |bench| {
-            bench.iter(|| backend.linear(&forms, count, &buffer, &mut result).expect("linear"));
+        let mut measure = |group: &str, run: &mut dyn FnMut()| {
+            let mut group = criterion.benchmark_group(group);
+            group.throughput(Throughput::Elements(count as u64)).sample_size(10);
+            let id = BenchmarkId::new(format!("{name}/{params}"), format!("batch={count}"));
+            group.bench_function(id, |bench| bench.iter(&mut *run));
+            group.finish();
+        };
+        measure("linear", &mut || {
+            backend.linear(&forms, count, &buffer, &mut result).expect("linear");
+            backend.synchronize().expect("linear");
         });
-        group.bench_function(id("keyswitch"), |bench| {
-            bench.iter(|| backend.keyswitch(key, count, &buffer, &mut switched).expect("keyswitch"));
+        measure("keyswitch", &mut || {
+            backend.keyswitch(key, count, &buffer, &mut switched).expect("keyswitch");
+            backend.synchronize().expect("keyswitch");
         });
-        group.bench_function(id("bootstrap"), |bench| {
-            bench.iter(|| backend.bootstrap(key, &tables, &lookups, count, &switched, &mut result).expect("bootstrap"));
+        measure("bootstrap", &mut || {
+            backend.bootstrap(key, &tables, &lookups, count, &switched, &mut result).expect("bootstrap");
+            backend.synchronize().expect("bootstrap");
         });
-        group.finish();
+        measure("standard", &mut || {
+            backend.keyswitch(key, count, &buffer, &mut switched).expect("keyswitch");
+            backend.bootstrap(key, &tables, &lookups, count, &switched, &mut result).expect("bootstrap");
+            backend.synchronize().expect("bootstrap");
+        });
     }
 }
 
@@ -54,9 +69,9 @@ fn operations<B: Backend>(criterion: &mut Criterion, engine: &Engine<B>, client:
             };
             batch.insert(&port.name, column.expect("encryption")).expect("a new name");
         }
-        let mut group = criterion.benchmark_group("standard");
+        let mut group = criterion.benchmark_group(format!("{operation}_u8"));
         group.throughput(Throughput::Elements(rows as u64)).sample_size(10);
-        let id = BenchmarkId::new(format!("{operation}_u8/{name}/{params}"), format!("batch={rows}"));
+        let id = BenchmarkId::new(format!("{name}/{params}"), format!("batch={rows}"));
         group.bench_function(id, |bench| bench.iter(|| engine.run(&program, &batch).expect("a run")));
         group.finish();
     }
@@ -77,5 +92,25 @@ fn simulation(criterion: &mut Criterion) {
     operations(criterion, &engine, &client);
 }
 
-criterion_group!(benches, cpu, simulation);
+/// The first card, where there is a driver.
+#[cfg(feature = "gpu")]
+fn gpu(criterion: &mut Criterion) {
+    let backend = match fhe_gpu::CudaBackend::new(0) {
+        Ok(backend) => backend,
+        Err(error) if std::env::var_os("FHE_REQUIRE_GPU").is_none() => {
+            println!("skipped: {error}");
+            return;
+        }
+        Err(error) => panic!("FHE_REQUIRE_GPU asks for a device: {error}"),
+    };
+    let client = ClientKey::generate(ParameterSet::default()).expect("keys");
+    let engine = Engine::new(backend, &client.evaluation_key().expect("keys")).expect("memory");
+    stages(criterion, &engine, &client);
+    operations(criterion, &engine, &client);
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu(_: &mut Criterion) {}
+
+criterion_group!(benches, cpu, gpu, simulation);
 criterion_main!(benches);

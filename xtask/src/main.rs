@@ -8,6 +8,7 @@ mod emulate;
 mod kernels;
 mod perf;
 mod plan;
+mod release;
 mod shell;
 
 use std::ffi::OsString;
@@ -57,6 +58,8 @@ enum Task {
     Ci(ci::Options),
     /// Measures this tree and another commit in turn, and says whether a benchmark has become slower.
     Perf(perf::Options),
+    /// Everything of a release up to publishing it, in target/release-vVERSION.
+    Release(release::Options),
     /// Which lanes and tests a change needs; everything, wherever that is not clear.
     Plan {
         /// The commit to compare with.
@@ -104,6 +107,7 @@ fn run(task: Task) -> Result<()> {
         Task::Emulate(options) => emulate::run(&options),
         Task::Ci(options) => ci::run(&options),
         Task::Perf(options) => perf::run(&options),
+        Task::Release(options) => ci::run(&ci::Options::release(options)),
         Task::Plan { base, json } => {
             let plan = plan::since(base.as_deref(), &shell::Machine::new(root()?, &[])?);
             println!("{}", if json { serde_json::to_string_pretty(&plan)? } else { plan.text() });

@@ -17,8 +17,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand};
 
-use crate::plan;
 use crate::shell::{Machine, Shell};
+use crate::{plan, release};
 use context::Context;
 use lanes::TestOptions;
 use report::{Report, Status};
@@ -93,6 +93,16 @@ enum Lane {
         #[arg(long)]
         gpu: bool,
     },
+    /// Everything of a release up to publishing it.
+    Release(release::Options),
+}
+
+impl Options {
+    /// The lane of a release.
+    #[must_use]
+    pub fn release(options: release::Options) -> Self {
+        Self { lane: Some(Lane::Release(options)) }
+    }
 }
 
 impl Lane {
@@ -116,6 +126,7 @@ impl Lane {
             Self::Workflows => "workflows",
             Self::Gpu => "gpu",
             Self::Bench { .. } => "bench",
+            Self::Release(_) => "release",
         }
     }
 
@@ -208,6 +219,7 @@ fn one(lane: &Lane, shell: &dyn Shell, root: &Path) -> Result<Report> {
         Lane::Deps => lanes::deps(&mut context),
         Lane::Workflows => lanes::workflows(&mut context),
         Lane::Gpu => lanes::gpu(&mut context),
+        Lane::Release(options) => release::release(&mut context, root, options),
         Lane::Bench { gpu } => lanes::bench(&mut context, *gpu),
     }
     let report = Report::new(lane.name(), context.finish());
