@@ -25,7 +25,7 @@ def stand_ins():
 
 def run(folder, event, *options, seconds=600, **environment):
     """Exit code and output of act in `folder`."""
-    command = ["act", event, "--pull=false", *stand_ins(), *options]
+    command = ["act", event, "--pull=false", "--concurrent-jobs=1", *stand_ins(), *options]
     # Nothing is downloaded, and no container is started.
     command += ["-P=ubuntu-latest=-self-hosted", "-P=self-hosted=-self-hosted", "-P=gpu=-self-hosted"]
     done = subprocess.run(
