@@ -3,6 +3,7 @@
 //! Heavy work lives in binaries of the other packages. They are started from the workspace root without `-p`, so that
 //! cargo resolves the same features as every other build here and compiles the `tfhe` crate only once.
 
+mod bench_report;
 mod ci;
 mod emulate;
 mod kernels;
@@ -60,6 +61,8 @@ enum Task {
     Perf(perf::Options),
     /// Everything of a release up to publishing it, in target/release-vVERSION.
     Release(release::Options),
+    /// What criterion has measured, as one JSON and as one page with plots.
+    BenchReport(bench_report::Options),
     /// Which lanes and tests a change needs; everything, wherever that is not clear.
     Plan {
         /// The commit to compare with.
@@ -108,6 +111,7 @@ fn run(task: Task) -> Result<()> {
         Task::Ci(options) => ci::run(&options),
         Task::Perf(options) => perf::run(&options),
         Task::Release(options) => ci::run(&ci::Options::release(options)),
+        Task::BenchReport(options) => bench_report::run(&options),
         Task::Plan { base, json } => {
             let plan = plan::since(base.as_deref(), &shell::Machine::new(root()?, &[])?);
             println!("{}", if json { serde_json::to_string_pretty(&plan)? } else { plan.text() });
