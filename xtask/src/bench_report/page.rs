@@ -8,7 +8,7 @@ use super::Run;
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
     color:#1c2430;background:#fff}h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2.2rem 0 .3rem}\
     table{border-collapse:collapse;width:100%}td,th{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #dfe3e8}\
-    td:first-child,th:first-child{text-align:left}p,figcaption{color:#55606e}svg{width:100%;height:auto}figure{margin:0}\
+    td:first-child,th:first-child{text-align:left}td+td{white-space:nowrap}p,figcaption{color:#55606e}svg{width:100%;height:auto}figure{margin:0}\
     text{font:12px system-ui,sans-serif;fill:#55606e}";
 /// Told apart with every common form of colour blindness.
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
