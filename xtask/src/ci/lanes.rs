@@ -256,7 +256,7 @@ pub fn deps(context: &mut Context) {
     }
     if context.has("cargo-machete") {
         // Its own program, since cargo would not find it outside the search path.
-        context.command("unused dependencies", &Call::new("cargo-machete", "--with-metadata"));
+        context.command("unused dependencies", &Call::new("cargo-machete", ""));
     }
     context.tool("gitleaks", &Call::new("gitleaks", "git --no-banner --redact ."));
 }
