@@ -5,10 +5,10 @@
 //! means the same as one of today.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fhe_benches::catalogue::OPERATIONS;
 use fhe_core::backend::Backend;
 use fhe_core::lookup::{LinearForms, Lookup, LookupOutput, LookupTable, Term};
 use fhe_core::{Batch, ClientKey, CpuBackend, Engine, ParameterSet, SimulationBackend, Type};
+use fhe_tests::catalogue::Operation;
 
 /// Keyswitch, bootstrap and linear forms of whole batches.
 fn stages<B: Backend>(criterion: &mut Criterion, engine: &Engine<B>, client: &ClientKey) {
@@ -59,7 +59,7 @@ fn operations<B: Backend>(criterion: &mut Criterion, engine: &Engine<B>, client:
     let name = engine.backend().properties().name;
     let params = client.parameters().name();
     for (operation, rows) in [("add", 1usize), ("add", 16), ("ge", 16), ("select", 16)] {
-        let found = OPERATIONS.iter().find(|known| known.name == operation).expect("an operation of the catalogue");
+        let found = Operation::find(operation).expect("an operation of the catalogue");
         let program = found.program(Type::Uint(8)).expect("a program");
         let mut batch = Batch::new();
         for port in program.graph().inputs() {

@@ -139,7 +139,7 @@ sleep 1
 report() { tr -d '\r' < "$serial" | grep -a "$@"; }
 echo
 echo "avx512: $((SECONDS / 60)) minutes, output in $serial"
-for feature in avx512f avx512dq; do
+for feature in avx512f avx512dq avx512bw; do
     report -q -w "^flags.*$feature" || fail "the guest has no $feature, see $serial and $work/bochs.log"
 done
 report -e '^guest: status' -e '^test result' || true

@@ -17,7 +17,7 @@ LANES = {
     "whole": ["test"],
     "more": ["doctest", "docs", "kernels", "emulate"],
     "icount": ["icount"],
-    "fuzz": ["test"],
+    "fuzz": ["fuzz"],
 }
 UNEXPLAINED = "was skipped, and the plan does not say why"
 

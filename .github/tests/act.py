@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import support
@@ -23,22 +24,23 @@ def stand_ins():
     return sorted(options)
 
 
-def run(folder, event, *options, seconds=600, **environment):
-    """Exit code and output of act in `folder`."""
+def run(folder, event, *options, seconds=600, log=None, **environment):
+    """Exit code and output of act in `folder`; the output is also in the file `log`, while it comes."""
     command = ["act", event, "--pull=false", "--concurrent-jobs=1", *stand_ins(), *options]
     # Nothing is downloaded, and no container is started.
     command += ["-P=ubuntu-latest=-self-hosted", "-P=self-hosted=-self-hosted", "-P=gpu=-self-hosted"]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    return done.returncode, done.stdout
+    with open(log, "w+b") if log else tempfile.TemporaryFile() as out, tempfile.TemporaryDirectory() as workspaces:
+        done = subprocess.run(
+            [*command, f"--action-cache-path={workspaces}"],
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+        )
+        out.seek(0)
+        return done.returncode, out.read().decode("utf-8", "replace")
 
 
 def artifacts(folder):

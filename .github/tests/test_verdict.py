@@ -15,7 +15,7 @@ verdict = support.load("verdict")
 JOBS = ["plan", "fast", "build", "shards", "whole", "more", "icount", "fuzz", "security", "gpu"]
 
 
-def needs(lanes=("fmt", "lint", "test", "docs", "icount", "gpu"), gpu_skipped="", **results):
+def needs(lanes=("fmt", "lint", "test", "docs", "fuzz", "icount", "gpu"), gpu_skipped="", **results):
     found = {name: {"result": results.get(name, "success"), "outputs": {}} for name in JOBS}
     found["plan"]["outputs"] = {"lanes": json.dumps(lanes), "gpu-skipped": gpu_skipped}
     return found

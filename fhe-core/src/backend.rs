@@ -41,6 +41,9 @@ pub struct Properties {
     pub device: String,
     /// Bootstraps that run side by side: with fewer at once, part of the machine idles.
     pub parallelism: usize,
+    /// What a level costs beside its bootstraps, however few they are, in percent of the time of one bootstrap. An
+    /// engine weighs fewer levels against fewer bootstraps by it.
+    pub level_overhead: usize,
     /// Bootstraps in one call beyond which throughput hardly rises: what an engine aims for when it cuts a batch into
     /// chunks of rows.
     pub batch: usize,

@@ -29,6 +29,26 @@ pub struct ReferenceKey {
     bootstrapping: FourierLweBootstrapKeyOwned,
 }
 
+impl ReferenceKey {
+    /// The parameter set.
+    #[must_use]
+    pub fn parameters(&self) -> ParameterSet {
+        self.params
+    }
+
+    /// The keyswitching key, 64-bit words.
+    #[must_use]
+    pub fn keyswitching(&self) -> &LweKeyswitchKeyOwned<u64> {
+        &self.keyswitching
+    }
+
+    /// The bootstrapping key in the Fourier domain.
+    #[must_use]
+    pub fn bootstrapping(&self) -> &FourierLweBootstrapKeyOwned {
+        &self.bootstrapping
+    }
+}
+
 /// Ciphertexts of a number of words each, one after the other.
 #[derive(Debug)]
 pub struct Blocks<T> {
@@ -37,6 +57,12 @@ pub struct Blocks<T> {
 }
 
 impl<T: Clone + Default> Blocks<T> {
+    /// Ciphertexts of `size` words each.
+    #[must_use]
+    pub fn from_words(words: Vec<T>, size: usize) -> Self {
+        Self { words, size }
+    }
+
     fn new(count: usize, size: usize) -> Self {
         Self { words: vec![T::default(); count * size], size }
     }
@@ -101,7 +127,14 @@ impl Backend for ReferenceBackend {
     type Switched = Blocks<u16>;
 
     fn properties(&self) -> Properties {
-        Properties { name: "tfhe", device: "the tfhe crate".to_owned(), parallelism: 1, batch: 1, memory: 1 << 30 }
+        Properties {
+            name: "tfhe",
+            device: "the tfhe crate".to_owned(),
+            parallelism: 1,
+            level_overhead: 0,
+            batch: 1,
+            memory: 1 << 30,
+        }
     }
 
     fn load_key(&self, key: &EvaluationKey) -> Result<Self::Key> {

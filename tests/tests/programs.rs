@@ -2,9 +2,9 @@
 
 use fhe_core::program::graph::Graph;
 use fhe_core::program::{OutputNoise, ProgramOptions};
-use fhe_core::{Batch, ClientKey, Engine, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type};
+use fhe_core::{Bits, ClientKey, Engine, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type};
 use fhe_tests::clear;
-use fhe_tests::columns::{decrypt, encrypt, rows};
+use fhe_tests::columns::{batch, results, rows};
 use fhe_tests::random_programs::{TYPES, graphs};
 use proptest::prelude::*;
 
@@ -13,19 +13,11 @@ fn check(graph: &Graph, seed: u64, noise: OutputNoise, forms: &[Form]) -> Result
     let engine = Engine::new(SimulationBackend::new(), &client.evaluation_key().unwrap()).unwrap();
     let program = Program::from_graph(graph.clone(), ProgramOptions { output_noise: noise }).unwrap();
     let rows = rows(graph, seed, 24);
-    let mut batch = Batch::new();
-    for (index, port) in graph.inputs().iter().enumerate() {
-        let bits: Vec<u64> = rows.iter().map(|row| row[index]).collect();
-        batch.insert(&port.name, encrypt(&client, graph.ty(port.node), &bits)).unwrap();
-    }
-    let expected: Vec<Vec<u64>> = rows.iter().map(|row| clear::evaluate(graph, row)).collect();
+    let batch = batch(&client, graph, &rows);
+    let expected: Vec<Vec<Bits>> = rows.iter().map(|row| clear::evaluate(graph, row)).collect();
     for &form in forms {
         let (outputs, _) = engine.run_with(&program, &batch, RunOptions::new().form(form)).unwrap();
-        for (index, port) in graph.outputs().iter().enumerate() {
-            let found = decrypt(&client, outputs.column(&port.name).unwrap());
-            let expected: Vec<u64> = expected.iter().map(|row| row[index]).collect();
-            prop_assert_eq!(found, expected, "{:?}, output {} of\n{}", form, port.name, graph);
-        }
+        prop_assert_eq!(results(&client, graph, &outputs), expected.clone(), "{:?}, seed {}\n{}", form, seed, graph);
     }
     Ok(())
 }

@@ -45,9 +45,33 @@ enum Task {
     },
     /// Bootstraps and levels of every operation and width, in both forms.
     Counts {
-        /// Writes the table as JSON.
+        /// Writes all rows as JSON.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Writes the table of the crate documentation.
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<PathBuf>,
+        /// Only the operations whose names contain this.
+        #[arg(long, value_name = "PART")]
+        only: Option<String>,
+    },
+    /// Every operation on random and edge values against plain integers, as long as is asked for; see --help after it.
+    Soak {
+        /// Number of operations; `--ops` of `fhe-soak`.
+        #[arg(long, value_name = "N")]
+        ops: u64,
+        /// Chooses operations, widths and values.
+        #[arg(long, value_name = "S")]
+        seed: Option<u64>,
+        /// simulate, cpu or gpu.
+        #[arg(long, value_name = "BACKEND")]
+        backend: Option<String>,
+        /// The log, from which a run that was stopped goes on.
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+        /// Prints the summary as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Where the time of a blind rotation goes, stage by stage, for each instruction set of this machine.
     Stages,
@@ -101,9 +125,22 @@ fn run(task: Task) -> Result<()> {
             }
             binary("fhe-peers", &arguments)
         }
-        Task::Counts { json } => {
+        Task::Counts { json, markdown, only } => {
             option("--json", json.map(absolute).transpose()?);
+            option("--markdown", markdown.map(absolute).transpose()?);
+            option("--only", only.map(Into::into));
             binary("fhe-counts", &arguments)
+        }
+        Task::Soak { ops, seed, backend, log, json } => {
+            let gpu = backend.as_deref() == Some("gpu");
+            option("--ops", Some(ops.to_string().into()));
+            option("--seed", seed.map(|seed| seed.to_string().into()));
+            option("--backend", backend.map(Into::into));
+            option("--log", log.map(absolute).transpose()?);
+            if json {
+                arguments.push("--json".into());
+            }
+            binary_with("fhe-soak", if gpu { &["--features", "gpu"] } else { &[] }, &arguments)
         }
         Task::Stages => binary("fhe-stages", &[]),
         Task::Kernels(options) => kernels::run(&options),
@@ -130,8 +167,13 @@ fn absolute(path: PathBuf) -> Result<OsString> {
 }
 
 fn binary(name: &str, arguments: &[OsString]) -> Result<()> {
+    binary_with(name, &[], arguments)
+}
+
+fn binary_with(name: &str, features: &[&str], arguments: &[OsString]) -> Result<()> {
     let mut line = words("run --release --quiet --bin");
     line.push(name.into());
+    line.extend(features.iter().map(Into::into));
     line.push("--".into());
     line.extend_from_slice(arguments);
     cargo(&line)

@@ -14,8 +14,8 @@ use crate::shell::{Call, Shell};
 
 /// Lanes of a plan for everything, in the order in which a job list shows them. Coverage, features and benchmarks are
 /// for the night: they compile the `tfhe` crate anew.
-pub const EVERYTHING: [&str; 11] =
-    ["fmt", "lint", "docs", "test", "doctest", "kernels", "emulate", "icount", "deps", "workflows", "gpu"];
+pub const EVERYTHING: [&str; 12] =
+    ["fmt", "lint", "docs", "test", "doctest", "fuzz", "kernels", "emulate", "icount", "deps", "workflows", "gpu"];
 
 /// Crates whose code runs on a GPU or for it. Their tests in the other packages are in the test program `gpu`.
 const GPU_CRATES: [&str; 3] = ["fhe-gpu", "fhe-kernels", "fhe-emulator"];
@@ -130,11 +130,18 @@ enum Effect<'a> {
 fn effect<'a>(file: &str, workspace: &'a Workspace) -> Effect<'a> {
     let under = |folders: &[&str]| folders.iter().any(|folder| file.starts_with(folder));
     let extension = Path::new(file).extension().and_then(|extension| extension.to_str());
+    if under(&["fuzz/"]) {
+        // A workspace of its own, which no package of this one depends on; its dependencies are looked at with the others.
+        return Effect::Lanes(&["fmt", "fuzz", "deps"]);
+    }
     if file.ends_with("Cargo.toml") || file == "Cargo.lock" || file.starts_with("rust-toolchain") {
         return Effect::All("what is compiled, and by what, may have changed");
     }
     if under(&[".cargo/", ".ci/", ".config/", "xtask/"]) {
         return Effect::All("it is part of the harness itself");
+    }
+    if file == ".github/scripts/fuzz" {
+        return Effect::Lanes(&["fuzz", "workflows"]);
     }
     if under(&[".github/"]) {
         return Effect::Lanes(&["workflows"]);
@@ -188,7 +195,8 @@ pub fn plan(files: &[String], workspace: &Workspace) -> Plan {
                     // Nothing of it goes to a card or into PTX.
                     "fhe-emulator" => lanes.extend(["emulate"]),
                     _ if gpu => lanes.extend(["kernels", "emulate", "gpu", "doctest"]),
-                    "fhe-tests" => lanes.extend(["emulate", "gpu"]),
+                    // Fuzz targets compare with its plain integers.
+                    "fhe-tests" => lanes.extend(["fuzz", "emulate", "gpu"]),
                     "fhe-benches" => lanes.extend(["icount"]),
                     _ => lanes.extend(EVERYTHING),
                 }
@@ -254,8 +262,8 @@ mod tests {
     use crate::shell::{Machine, Output};
 
     fn workspace() -> Workspace {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let machine = Machine::new(root, &[]).unwrap();
+        // Seen from this package, where tests run.
+        let machine = Machine::new(Path::new(".."), &[]).unwrap();
         let output = machine.run(&Call::cargo("metadata --no-deps --offline --format-version 1").quietly()).unwrap();
         Workspace::parse(&output.stdout).unwrap()
     }
@@ -280,10 +288,15 @@ mod tests {
             ("kernels/ptx/m.compute_80.ptx", gpu),
             ("kernels/BUDGET.toml", gpu),
             ("kernels/emulator/src/lib.rs", "fmt lint docs test emulate"),
-            ("tests/tests/gpu/main.rs", "fmt lint docs test emulate gpu"),
+            ("tests/tests/gpu/main.rs", "fmt lint docs test fuzz emulate gpu"),
             ("benches/bootstrap.rs", "fmt lint docs test icount"),
             (".github/workflows/ci.yml", "workflows"),
             (".github/actions/run-lane/action.yml", "workflows"),
+            (".github/scripts/fuzz", "fuzz workflows"),
+            ("fuzz/fuzz_targets/keys.rs", "fmt fuzz deps"),
+            ("fuzz/Cargo.toml", "fmt fuzz deps"),
+            ("fuzz/Cargo.lock", "fmt fuzz deps"),
+            ("fuzz-of-another-kind/Cargo.toml", &*all),
             ("deny.toml", "fmt deps"),
             ("Cargo.lock", &*all),
             ("Cargo.toml", &*all),
@@ -308,6 +321,7 @@ mod tests {
         let gpu = "(package(=fhe-benches)) | (package(=fhe-gpu)) | (package(=fhe-tests) & binary(=gpu))";
         for (file, filter) in [
             ("README.md", "none()"),
+            ("fuzz/src/lib.rs", "none()"),
             ("fhe-core/src/lib.rs", "all()"),
             ("fhe-gpu/src/lib.rs", gpu),
             ("benches/src/lib.rs", "(package(=fhe-benches))"),

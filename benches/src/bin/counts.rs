@@ -1,69 +1,66 @@
 //! Bootstraps and levels of every operation and width, in both forms: `cargo xtask counts`.
 
-use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use fhe_benches::catalogue::{OPERATIONS, WIDTHS};
-use fhe_core::{Form, Type};
-use serde::Serialize;
+use fhe_tests::catalogue::WIDTHS;
+use fhe_tests::counts::{self, Count};
 
 #[derive(Parser)]
 #[command(about = "Bootstraps and levels of every operation and width, in both forms")]
 struct Arguments {
-    /// Writes the table as JSON.
+    /// Writes all rows as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-}
-
-/// One row of the table.
-#[derive(Serialize)]
-struct Count {
-    op: &'static str,
-    bits: u32,
-    signed: bool,
-    form: &'static str,
-    bootstraps: usize,
-    levels: usize,
-    lookups: usize,
-    keyswitches: usize,
+    /// Writes the table of the crate documentation.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Only the operations whose names contain this.
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mut counts = Vec::new();
+    let counts = counts::measure()?;
     println!("bootstraps/levels, throughput form; latency form");
-    println!("{:<14} {:>22} {:>22} {:>22} {:>22}", "operation", "8 bits", "16 bits", "32 bits", "64 bits");
+    print!("{:<26}", "operation");
+    for bits in WIDTHS {
+        print!(" {:>22}", format!("{bits} bits"));
+    }
+    println!();
     for signed in [false, true] {
-        for operation in OPERATIONS {
-            let mut line = format!("{:<14}", format!("{}{}", if signed { "i " } else { "u " }, operation.name));
-            for bits in WIDTHS {
-                let ty = if signed { Type::Int(bits) } else { Type::Uint(bits) };
-                let program = operation.program(ty)?;
-                let mut cell = Vec::new();
-                for (form, name) in [(Form::Throughput, "throughput"), (Form::Latency, "latency")] {
-                    let counted = program.statistics(form)?;
-                    cell.push(format!("{}/{}", counted.bootstraps, counted.levels));
-                    counts.push(Count {
-                        op: operation.name,
-                        bits,
-                        signed,
-                        form: name,
-                        bootstraps: counted.bootstraps,
-                        levels: counted.levels,
-                        lookups: counted.lookups,
-                        keyswitches: counted.keyswitches,
-                    });
-                }
-                write!(line, " {:>22}", cell.join("; "))?;
+        let mut names: Vec<&str> = counts.iter().map(|row| row.op.as_str()).collect();
+        names.dedup();
+        for name in names.into_iter().filter(|name| arguments.only.as_ref().is_none_or(|part| name.contains(part))) {
+            let rows: Vec<&Count> = counts.iter().filter(|row| row.op == name && row.signed == signed).collect();
+            if !rows.is_empty() {
+                println!("{:<26}{}", format!("{}{name}", if signed { "i " } else { "u " }), cells(&rows));
             }
-            println!("{line}");
         }
     }
     if let Some(path) = arguments.json {
-        let text = serde_json::to_string_pretty(&counts)?;
-        std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        write(&path, &counts::json(&counts))?;
+    }
+    if let Some(path) = arguments.markdown {
+        write(&path, &counts::markdown(&counts))?;
     }
     Ok(())
+}
+
+fn cells(rows: &[&Count]) -> String {
+    let cell = |bits: &u32| {
+        let pair: Vec<String> = rows
+            .iter()
+            .filter(|row| row.bits == *bits)
+            .map(|row| format!("{}/{}", row.bootstraps, row.levels))
+            .collect();
+        format!(" {:>22}", pair.join("; "))
+    };
+    WIDTHS.iter().map(cell).collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use fhe_benches::catalogue::{OPERATIONS, Operation};
 use fhe_benches::paired::{Pair, measure};
 use fhe_core::backend::Backend;
 use fhe_core::lookup::{Lookup, LookupOutput, LookupTable};
-use fhe_core::{Batch, ClientKey, Column, CpuBackend, Engine, EvaluationKey, ParameterSet, Program, RunOptions, Type};
+use fhe_core::{
+    Batch, Bits, ClientKey, Column, CpuBackend, Engine, EvaluationKey, ParameterSet, Program, RunOptions, Type,
+};
+use fhe_tests::catalogue::Operation;
+use fhe_tests::columns::Numbers;
 use rayon::prelude::*;
 use serde::Serialize;
 use tfhe::core_crypto::prelude::{LweCiphertext, keyswitch_lwe_ciphertext};
@@ -239,8 +242,7 @@ impl Peers {
         if !self.wanted(name) {
             return Ok(());
         }
-        let operation: &Operation =
-            OPERATIONS.iter().find(|known| known.name == operation).context("an operation of the catalogue")?;
+        let operation = Operation::find(operation).context("an operation of the catalogue")?;
         let program = operation.program(ty)?;
         let batch = self.random_inputs(&program, count)?;
         let rows: Vec<Vec<RadixCiphertext>> = (0..count)
@@ -270,20 +272,12 @@ impl Peers {
     }
 
     fn random_inputs(&self, program: &Program, count: usize) -> Result<Batch> {
-        let mut state = 0x9e37_79b9_7f4a_7c15u64;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state ^ (state >> 29)
-        };
+        let mut numbers = Numbers(0);
         let mut batch = Batch::new();
         for port in program.graph().inputs() {
-            let values: Vec<u64> = (0..count).map(|_| next()).collect();
-            let column = match program.graph().ty(port.node) {
-                Type::Bool => self.client.encrypt(&values.iter().map(|v| v & 1 == 1).collect::<Vec<bool>>())?,
-                Type::Uint(32) => self.client.encrypt(&values.iter().map(|&v| v as u32).collect::<Vec<u32>>())?,
-                _ => self.client.encrypt(&values)?,
-            };
-            batch.insert(&port.name, column)?;
+            let ty = program.graph().ty(port.node);
+            let values: Vec<Bits> = (0..count).map(|_| numbers.uniform(ty)).collect();
+            batch.insert(&port.name, self.client.encrypt_bits(ty, &values)?)?;
         }
         Ok(batch)
     }

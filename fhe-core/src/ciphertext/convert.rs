@@ -10,9 +10,14 @@ use tfhe::shortint::ciphertext::{Degree, NoiseLevel};
 use tfhe::shortint::parameters::{AtomicPatternKind, CarryModulus, MessageModulus};
 use tfhe::shortint::{Ciphertext, CompressedCiphertext, PBSOrder};
 use tfhe::{
-    CompressedFheBool, CompressedFheInt8, CompressedFheInt16, CompressedFheInt32, CompressedFheInt64,
-    CompressedFheUint8, CompressedFheUint16, CompressedFheUint32, CompressedFheUint64, FheBool, FheInt8, FheInt16,
-    FheInt32, FheInt64, FheUint8, FheUint16, FheUint32, FheUint64, ReRandomizationMetadata, Tag,
+    CompressedFheBool, CompressedFheInt2, CompressedFheInt4, CompressedFheInt6, CompressedFheInt8, CompressedFheInt10,
+    CompressedFheInt12, CompressedFheInt14, CompressedFheInt16, CompressedFheInt32, CompressedFheInt64,
+    CompressedFheInt128, CompressedFheInt160, CompressedFheInt256, CompressedFheUint2, CompressedFheUint4,
+    CompressedFheUint6, CompressedFheUint8, CompressedFheUint10, CompressedFheUint12, CompressedFheUint14,
+    CompressedFheUint16, CompressedFheUint32, CompressedFheUint64, CompressedFheUint128, CompressedFheUint160,
+    CompressedFheUint256, FheBool, FheInt2, FheInt4, FheInt6, FheInt8, FheInt10, FheInt12, FheInt14, FheInt16,
+    FheInt32, FheInt64, FheInt128, FheInt160, FheInt256, FheUint2, FheUint4, FheUint6, FheUint8, FheUint10, FheUint12,
+    FheUint14, FheUint16, FheUint32, FheUint64, FheUint128, FheUint160, FheUint256, ReRandomizationMetadata, Tag,
 };
 
 use super::{BlockInfo, Column};
@@ -48,8 +53,8 @@ mod sealed {
     }
 }
 
-/// A ciphertext of the `tfhe` crate that becomes a row of a [`Column`]: `FheUint8` to `FheUint64`, `FheInt8` to
-/// `FheInt64`, `FheBool`, their compressed forms as a client makes them, `integer::RadixCiphertext`,
+/// A ciphertext of the `tfhe` crate that becomes a row of a [`Column`]: `FheUint2` to `FheUint256`, `FheInt2` to
+/// `FheInt256`, `FheBool`, their compressed forms as a client makes them, `integer::RadixCiphertext`,
 /// `integer::SignedRadixCiphertext` and `integer::BooleanBlock`.
 ///
 /// Compressed ciphertexts that were made on a server, by switching the modulus, need a bootstrap to be read and are
@@ -129,14 +134,32 @@ macro_rules! high_level {
 }
 
 high_level! {
+    FheUint2, CompressedFheUint2 => Type::Uint(2), RadixCiphertext;
+    FheUint4, CompressedFheUint4 => Type::Uint(4), RadixCiphertext;
+    FheUint6, CompressedFheUint6 => Type::Uint(6), RadixCiphertext;
     FheUint8, CompressedFheUint8 => Type::Uint(8), RadixCiphertext;
+    FheUint10, CompressedFheUint10 => Type::Uint(10), RadixCiphertext;
+    FheUint12, CompressedFheUint12 => Type::Uint(12), RadixCiphertext;
+    FheUint14, CompressedFheUint14 => Type::Uint(14), RadixCiphertext;
     FheUint16, CompressedFheUint16 => Type::Uint(16), RadixCiphertext;
     FheUint32, CompressedFheUint32 => Type::Uint(32), RadixCiphertext;
     FheUint64, CompressedFheUint64 => Type::Uint(64), RadixCiphertext;
+    FheUint128, CompressedFheUint128 => Type::Uint(128), RadixCiphertext;
+    FheUint160, CompressedFheUint160 => Type::Uint(160), RadixCiphertext;
+    FheUint256, CompressedFheUint256 => Type::Uint(256), RadixCiphertext;
+    FheInt2, CompressedFheInt2 => Type::Int(2), SignedRadixCiphertext;
+    FheInt4, CompressedFheInt4 => Type::Int(4), SignedRadixCiphertext;
+    FheInt6, CompressedFheInt6 => Type::Int(6), SignedRadixCiphertext;
     FheInt8, CompressedFheInt8 => Type::Int(8), SignedRadixCiphertext;
+    FheInt10, CompressedFheInt10 => Type::Int(10), SignedRadixCiphertext;
+    FheInt12, CompressedFheInt12 => Type::Int(12), SignedRadixCiphertext;
+    FheInt14, CompressedFheInt14 => Type::Int(14), SignedRadixCiphertext;
     FheInt16, CompressedFheInt16 => Type::Int(16), SignedRadixCiphertext;
     FheInt32, CompressedFheInt32 => Type::Int(32), SignedRadixCiphertext;
     FheInt64, CompressedFheInt64 => Type::Int(64), SignedRadixCiphertext;
+    FheInt128, CompressedFheInt128 => Type::Int(128), SignedRadixCiphertext;
+    FheInt160, CompressedFheInt160 => Type::Int(160), SignedRadixCiphertext;
+    FheInt256, CompressedFheInt256 => Type::Int(256), SignedRadixCiphertext;
 }
 
 macro_rules! radix {
@@ -160,7 +183,7 @@ macro_rules! radix {
         impl sealed::FromBlocks for $value {
             fn expected(ty: Type) -> Type {
                 // A truth value has fewer bits than any integer.
-                Type::$ty(ty.bits().max(8))
+                Type::$ty(ty.bits().max(MESSAGE_BITS))
             }
 
             fn from_blocks(blocks: Vec<Ciphertext>) -> Option<Self> {

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tfhe::named::Named;
 use tfhe::{
-    FheBool, FheInt8, FheInt16, FheInt32, FheInt64, FheUint8, FheUint16, FheUint32, FheUint64, Unversionize, Versionize,
+    FheBool, FheInt2, FheInt4, FheInt6, FheInt8, FheInt10, FheInt12, FheInt14, FheInt16, FheInt32, FheInt64, FheInt128,
+    FheInt160, FheInt256, FheUint2, FheUint4, FheUint6, FheUint8, FheUint10, FheUint12, FheUint14, FheUint16,
+    FheUint32, FheUint64, FheUint128, FheUint160, FheUint256, Unversionize, Versionize,
 };
 
 use super::{Batch, BlockInfo, Column, TfheInput, TfheValue};
@@ -15,9 +17,9 @@ use crate::file::{self, Kind, SchemeRecord};
 use crate::params::{ParameterSet, Scheme};
 use crate::types::Type;
 
-/// Longest object that is read from a stream: the largest type has 32 blocks of 16.4 kB, and a tag that its client
+/// Longest object that is read from a stream: the largest type has 128 blocks of 16.4 kB, and a tag that its client
 /// chooses.
-const MAX_VALUE_BYTES: u64 = 1 << 21;
+const MAX_VALUE_BYTES: u64 = 1 << 23;
 
 /// Rows that are converted at once while a stream is read.
 const CHUNK_ROWS: usize = 256;
@@ -94,19 +96,41 @@ impl Column {
     /// on), which any client of the `tfhe` crate reads one by one.
     ///
     /// # Errors
+    /// [`Error::Unavailable`] for a width that the `tfhe` crate has no type for;
     /// [`Error::ParameterMismatch`] for a simulated column; [`Error::Io`].
     pub fn write_tfhe(&self, writer: impl Write) -> Result<()> {
         match self.ty() {
             Type::Bool => self.write_values::<FheBool>(writer),
+            Type::Uint(2) => self.write_values::<FheUint2>(writer),
+            Type::Uint(4) => self.write_values::<FheUint4>(writer),
+            Type::Uint(6) => self.write_values::<FheUint6>(writer),
             Type::Uint(8) => self.write_values::<FheUint8>(writer),
+            Type::Uint(10) => self.write_values::<FheUint10>(writer),
+            Type::Uint(12) => self.write_values::<FheUint12>(writer),
+            Type::Uint(14) => self.write_values::<FheUint14>(writer),
             Type::Uint(16) => self.write_values::<FheUint16>(writer),
             Type::Uint(32) => self.write_values::<FheUint32>(writer),
-            // `from_words` admits no other width.
-            Type::Uint(_) => self.write_values::<FheUint64>(writer),
+            Type::Uint(64) => self.write_values::<FheUint64>(writer),
+            Type::Uint(128) => self.write_values::<FheUint128>(writer),
+            Type::Uint(160) => self.write_values::<FheUint160>(writer),
+            Type::Uint(256) => self.write_values::<FheUint256>(writer),
+            Type::Int(2) => self.write_values::<FheInt2>(writer),
+            Type::Int(4) => self.write_values::<FheInt4>(writer),
+            Type::Int(6) => self.write_values::<FheInt6>(writer),
             Type::Int(8) => self.write_values::<FheInt8>(writer),
+            Type::Int(10) => self.write_values::<FheInt10>(writer),
+            Type::Int(12) => self.write_values::<FheInt12>(writer),
+            Type::Int(14) => self.write_values::<FheInt14>(writer),
             Type::Int(16) => self.write_values::<FheInt16>(writer),
             Type::Int(32) => self.write_values::<FheInt32>(writer),
-            Type::Int(_) => self.write_values::<FheInt64>(writer),
+            Type::Int(64) => self.write_values::<FheInt64>(writer),
+            Type::Int(128) => self.write_values::<FheInt128>(writer),
+            Type::Int(160) => self.write_values::<FheInt160>(writer),
+            Type::Int(256) => self.write_values::<FheInt256>(writer),
+            ty => Err(Error::Unavailable {
+                what: format!("a file of {ty} values of the tfhe crate"),
+                reason: "it has no type of that width; `to_tfhe` gives radix ciphertexts".to_owned(),
+            }),
         }
     }
 

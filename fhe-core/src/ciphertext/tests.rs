@@ -8,8 +8,8 @@ use tfhe::prelude::{FheDecrypt, FheTryEncrypt};
 use tfhe::safe_serialization::{safe_deserialize, safe_serialize};
 use tfhe::shortint::ciphertext::{Degree, NoiseLevel};
 use tfhe::{
-    CompressedFheBool, CompressedFheInt16, CompressedFheUint32, FheBool, FheInt8, FheInt16, FheInt32, FheInt64,
-    FheUint8, FheUint16, FheUint32, FheUint64,
+    CompressedFheBool, CompressedFheInt16, CompressedFheUint32, FheBool, FheInt6, FheInt8, FheInt16, FheInt32,
+    FheInt64, FheInt128, FheUint8, FheUint16, FheUint32, FheUint64, FheUint128, FheUint256,
 };
 use tfhe::{Unversionize, Versionize};
 
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::keys::ClientKey;
 use crate::keys::fixture::{CLIENT, GAUSSIAN, SERVER, TFHE_1_1, tfhe_client};
 use crate::params::{ParameterSet, Scheme};
-use crate::types::{Clear, Type};
+use crate::types::{Bits, Clear, Int, Type, U256, Uint};
 
 const LIMIT: u64 = 1 << 30;
 
@@ -86,6 +86,8 @@ fn every_type_survives_everything() {
     survives_everything::<i16, FheInt16>(&[-300, i16::MIN, i16::MAX]);
     survives_everything::<i32, FheInt32>(&[-1, i32::MIN, i32::MAX]);
     survives_everything::<i64, FheInt64>(&[i64::MIN, i64::MAX]);
+    survives_everything::<u128, FheUint128>(&[u128::MAX, 1 << 90]);
+    survives_everything::<i128, FheInt128>(&[i128::MIN, -1]);
 }
 
 #[test]
@@ -108,10 +110,43 @@ fn integer_ciphertexts_convert() {
     assert!(key.decrypt_bool(&column.to_tfhe::<BooleanBlock>().unwrap()[0]));
 
     assert!(matches!(Column::from_tfhe::<RadixCiphertext>([], params()), Err(Error::Shape { .. })));
-    let odd = Column::from_tfhe([key.encrypt_radix(1u64, 5)], params());
-    assert!(matches!(odd, Err(Error::InvalidOperand { .. })));
+    let ten_bits = Column::from_tfhe([key.encrypt_radix(1000u64, 5)], params()).unwrap();
+    assert_eq!(CLIENT.decrypt::<Uint<10>>(&ten_bits).unwrap()[0].to_string(), "1000");
+    let too_wide = Column::from_tfhe([key.encrypt_radix(1u64, 129)], params());
+    assert!(matches!(too_wide, Err(Error::InvalidOperand { .. })));
     let ragged = Column::from_tfhe([key.encrypt_radix(1u64, 4), key.encrypt_radix(1u64, 8)], params());
     assert!(matches!(ragged, Err(Error::Shape { found: 8, expected: 4, .. })));
+}
+
+#[test]
+fn integers_without_a_native_type_convert() {
+    let widest: Vec<U256> =
+        ["0", "12345678901234567890123456789012345678901234567890123456789"].map(|text| text.parse().unwrap()).into();
+    let column = CLIENT.encrypt(&widest).unwrap();
+    let converted = column.to_tfhe::<FheUint256>().unwrap();
+    let clear: Vec<tfhe::integer::U256> = converted.iter().map(|value| value.decrypt(tfhe_client())).collect();
+    for (ours, peers) in widest.iter().zip(clear) {
+        let (low, high) = peers.to_low_high_u128();
+        let limbs = [low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64];
+        assert_eq!(ours.to_bits(), Bits::from_limbs(limbs));
+    }
+    assert_eq!(CLIENT.decrypt::<U256>(&Column::from_tfhe(converted, params()).unwrap()).unwrap(), widest);
+    assert_eq!(CLIENT.decrypt_bits(&column).unwrap()[1], widest[1].to_bits());
+
+    let mut bytes = Vec::new();
+    column.write_tfhe(&mut bytes).unwrap();
+    assert_eq!(Column::read_tfhe::<FheUint256>(&bytes[..], params()).unwrap(), column);
+
+    let odd = CLIENT.encrypt(&[Uint::<22>::MAX]).unwrap();
+    assert!(matches!(odd.write_tfhe(Vec::new()), Err(Error::Unavailable { .. })), "the tfhe crate has no such width");
+    assert_eq!(Column::from_tfhe(odd.to_tfhe::<RadixCiphertext>().unwrap(), params()).unwrap(), odd);
+
+    let narrow = [FheInt6::try_encrypt(-32i8, tfhe_client()).unwrap()];
+    let column = Column::from_tfhe(narrow, params()).unwrap();
+    assert_eq!((column.ty(), CLIENT.decrypt::<Int<6>>(&column).unwrap()[0]), (Type::Int(6), Int::MIN));
+    for ty in [Type::Uint(0), Type::Uint(7), Type::Int(258)] {
+        assert!(matches!(simulated().encrypt_bits(ty, &[Bits::ZERO]), Err(Error::InvalidOperand { .. })), "{ty}");
+    }
 }
 
 #[test]

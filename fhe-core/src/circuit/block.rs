@@ -69,6 +69,17 @@ impl Block {
         self
     }
 
+    /// This block as scale·x + offset, where the coefficients of x have no common divisor and its constant is 0: what a
+    /// lookup needs to see of it, with less noise and fewer values. The scale is 1 or more.
+    pub(crate) fn reduced(&self) -> (Self, i64, i64) {
+        let scale = self.terms.iter().fold(0, |divisor, &(_, c)| gcd(divisor, i64::from(c).abs())).max(1);
+        let terms = self.terms.iter().map(|&(leaf, c)| (leaf, (i64::from(c) / scale) as i32)).collect();
+        // Values between multiples of the scale are not met, whatever the bounds say.
+        let low = (self.low - self.constant).div_euclid(scale) + i64::from((self.low - self.constant) % scale != 0);
+        let high = (self.high - self.constant).div_euclid(scale);
+        (Self { terms, constant: 0, low, high: high.max(low) }, scale, self.constant)
+    }
+
     pub(crate) fn terms(&self) -> &[(LeafId, i32)] {
         &self.terms
     }
@@ -104,6 +115,10 @@ impl Block {
             high: self.high + factor * high,
         }
     }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl Add for &Block {
@@ -161,5 +176,7 @@ mod tests {
         assert_eq!((&a - &a).as_constant(), Some(0));
         assert_eq!((&b - &a).range(), -3..=3);
         assert_eq!(Block::sum([(&a, 2), (&b, -1)], 1).terms(), &[(0, 2), (1, -1)]);
+        let (reduced, scale, offset) = Block::sum([(&a, 6), (&b, -4)], 3).within(-8..=20).reduced();
+        assert_eq!((reduced.terms(), reduced.range(), scale, offset), (&[(0, 3), (1, -2)][..], -5..=8, 2, 3));
     }
 }

@@ -84,32 +84,26 @@ impl Builder {
     }
 
     /// `f(Σ factor·part + constant)`, by one bootstrap. Where the sum is too noisy or has too many values, parts that
-    /// are not fresh are refreshed first, the largest contribution first.
+    /// are not fresh are refreshed first, the largest contribution first; then fresh ones that share a leaf with another,
+    /// so that they no longer do.
     pub fn lookup_sum(&mut self, parts: &[(&Block, i64)], constant: i64, f: impl Fn(i64) -> i64) -> Block {
         let mut parts: Vec<(Block, i64)> = parts.iter().map(|&(block, factor)| (block.clone(), factor)).collect();
         loop {
-            let x = Block::sum(parts.iter().map(|(block, factor)| (block, *factor)), constant);
-            if let Some(value) = x.as_constant() {
+            let sum = Block::sum(parts.iter().map(|(block, factor)| (block, *factor)), constant);
+            if let Some(value) = sum.as_constant() {
                 return Block::constant(f(value));
             }
-            let values: Vec<i64> = x.range().take(2 * BOXES + 1).map(&f).collect();
+            let (x, scale, offset) = sum.reduced();
+            let values: Vec<i64> = x.range().take(2 * BOXES + 1).map(|x| f(scale * x + offset)).collect();
             let fits = fits_table(&values);
             if fits && x.norm2() <= MAX_NORM2 {
                 return self.push_lookup(&x, values);
             }
-            let stale = parts
-                .iter_mut()
-                .filter(|(block, _)| block.norm2() > 1)
-                .max_by_key(|(block, factor)| block.norm2() * factor.unsigned_abs().pow(2));
-            match stale {
-                Some((block, _)) if block.norm2() <= MAX_NORM2 && block.high() - block.low() < BOXES as i64 => {
-                    *block = self.refresh(&block.clone());
-                }
-                _ => {
-                    self.fail_at(&x, fits);
-                    return Block::constant(0);
-                }
-            }
+            let Some(part) = stalest(&parts) else {
+                self.fail_at(&x, fits);
+                return Block::constant(0);
+            };
+            parts[part].0 = self.refresh(&parts[part].0.clone());
         }
     }
 
@@ -173,6 +167,18 @@ impl Builder {
     }
 }
 
+/// The part whose refreshment does most for a sum: the noisiest one that is not fresh, else one that shares a leaf with
+/// another. None if that does not help, or cannot be looked up itself.
+fn stalest(parts: &[(Block, i64)]) -> Option<usize> {
+    let contribution = |&at: &usize| parts[at].0.norm2() * parts[at].1.unsigned_abs().pow(2);
+    let stale = (0..parts.len()).filter(|&at| parts[at].0.norm2() > 1).max_by_key(contribution);
+    let reads = |at: usize, leaf: LeafId| parts[at].0.terms().iter().any(|term| term.0 == leaf);
+    let shares = |at: usize| parts[at].0.terms().iter().any(|term| (0..at).any(|other| reads(other, term.0)));
+    let part = stale.or_else(|| (1..parts.len()).find(|&at| shares(at)))?;
+    let block = &parts[part].0;
+    (block.norm2() <= MAX_NORM2 && block.high() - block.low() < BOXES as i64).then_some(part)
+}
+
 /// Whether one table can hold these values of consecutive inputs.
 pub(crate) fn fits_table(values: &[i64]) -> bool {
     values.len() <= BOXES || paired_sum(values).is_some()
@@ -218,16 +224,37 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_of_one_leaf_is_looked_up_as_that_leaf() {
+        let mut b = Builder::new();
+        let x = b.input(0, 0, 0..=3);
+        let scaled = b.lookup_sum(&[(&x, 4), (&x, 2)], 1, |v| (v - 1) / 6 * 5 % 4);
+        assert_eq!(b.lookup(&x, |v| v * 5 % 4), scaled);
+        assert!(b.forms.len() == 1 && b.check().is_ok());
+    }
+
+    #[test]
+    fn fresh_parts_that_share_a_leaf_are_told_apart() {
+        let mut b = Builder::new();
+        let (x, y) = (b.input(0, 0, 0..=1), b.input(0, 1, 0..=1));
+        let sum = b.lookup_sum(&[(&x, 4), (&y, 1), (&x, 2)], 0, |v| v & 1);
+        assert!(sum.norm2() == 1 && b.check().is_ok());
+        assert_eq!(b.forms.len(), 2, "36 + 1 is more than 25, 16 + 4 + 1 is not");
+    }
+
+    #[test]
     fn what_cannot_be_refreshed_is_an_error_that_names_the_operation() {
         let mut b = Builder::new();
         b.begin("add %1, %2");
         let x = b.input(0, 0, 0..=3);
-        b.lookup_sum(&[(&x, 6)], 0, |v| v & 1);
+        let y = b.input(0, 1, 0..=3);
+        b.lookup_sum(&[(&x, 5), (&y, 1)], 0, |v| v & 1);
         let error = b.check().unwrap_err();
         assert!(matches!(&error, Error::DegreeTooHigh { operation, high: 18, .. } if operation == "add %1, %2"));
-        let y = b.input(0, 0, 0..=1);
-        b.lookup_sum(&[(&y, 6)], 0, |v| v);
-        assert!(matches!(b.check().unwrap_err(), Error::NoiseTooHigh { norm, .. } if (norm - 6.0).abs() < 1e-9));
+        let (x, y) = (b.input(0, 2, 0..=1), b.input(0, 3, 0..=1));
+        b.lookup_sum(&[(&x, 6), (&y, 1)], 0, |v| v);
+        assert!(
+            matches!(b.check().unwrap_err(), Error::NoiseTooHigh { norm, .. } if (norm - 37f64.sqrt()).abs() < 1e-9)
+        );
     }
 
     #[test]

@@ -33,6 +33,17 @@ impl<T: Scalar> AlignedVec<T> {
         Self { lines: vec![Line([0; 8]); lines], len, scalar: std::marker::PhantomData }
     }
 
+    /// [`zeroed`](Self::zeroed) in huge pages, where the system gives them: for keys, which are so large that the
+    /// processor's table of pages has forgotten each of them by the time it is read again.
+    pub(crate) fn zeroed_huge(len: usize) -> Self {
+        let count = (len * size_of::<T>()).div_ceil(size_of::<Line>());
+        let mut lines = Vec::with_capacity(count);
+        // Before the first access: pages get their size then.
+        advise_huge(lines.spare_capacity_mut());
+        lines.resize(count, Line([0; 8]));
+        Self { lines, len, scalar: std::marker::PhantomData }
+    }
+
     pub(crate) fn as_slice(&self) -> &[T] {
         // SAFETY: `lines` owns at least `len` scalars (rounded up in `zeroed`), 64-byte alignment
         // suffices for `T`, and every bit pattern is a value of `T` (contract of `Scalar`).
@@ -44,6 +55,23 @@ impl<T: Scalar> AlignedVec<T> {
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }
+
+/// Asks for huge pages in the part of the buffer that consists of whole ones; a refusal changes nothing.
+#[cfg(target_os = "linux")]
+fn advise_huge(lines: &mut [std::mem::MaybeUninit<Line>]) {
+    const PAGE: usize = 2 << 20;
+    let start = lines.as_mut_ptr().cast::<u8>();
+    let skipped = start.align_offset(PAGE);
+    let length = size_of_val(lines).saturating_sub(skipped) / PAGE * PAGE;
+    if length > 0 {
+        // SAFETY: `skipped + length` bytes lie in the buffer, which is borrowed exclusively; the advice is about the size
+        // of pages and leaves contents alone.
+        unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_huge(_lines: &mut [std::mem::MaybeUninit<Line>]) {}
 
 /// Views scalars as groups of `G` vectors of doubles. Panics unless the slice is aligned for the
 /// vector and holds a whole number of groups.

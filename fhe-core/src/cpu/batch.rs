@@ -2,18 +2,14 @@
 //!
 //! Nothing here spawns threads or knows of keys' contents: it cuts a batch into tiles and panels.
 
-use super::blind_rotate::{BlindRotateScratch, BootstrapJob, MAX_TILE, bootstrap_tile};
+use super::blind_rotate::{BlindRotateScratch, BootstrapJob, bootstrap_tile};
 use super::bootstrapping_key::FourierBootstrappingKey;
+use super::cache;
 use super::geometry::Geometry;
-use super::keyswitch::{PackedKeyswitchingKey, decompose};
+use super::keyswitch::PackedKeyswitchingKey;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::sync::Mutex;
-
-/// Ciphertexts that share one reading of a GGSW ciphertext. Measured: 8 takes 12 to 18%
-/// less time than 1; 4, 8 and 16 are within 5% (`benches/README.md`).
-pub const TILE: usize = 8;
-const _: () = assert!(TILE <= MAX_TILE);
 
 /// Ciphertexts that share one reading of the keyswitching key; bounds the memory for digits.
 const KEYSWITCH_ROWS: usize = 128;
@@ -21,9 +17,11 @@ const KEYSWITCH_ROWS: usize = 128;
 /// Working memory of the batch functions, reused from call to call.
 ///
 /// Holds one [`BlindRotateScratch`] per thread of the pool, and the digits and sums of one keyswitch
-/// (at most 8 MiB for N = 2048 and 4 levels). One call uses it at a time.
+/// (at most 3 MiB for N = 2048 and 4 levels). One call uses it at a time.
 pub struct Workspace {
     geometry: Geometry,
+    /// Most ciphertexts that share one reading of a GGSW ciphertext.
+    tile: usize,
     slots: Vec<BlindRotateScratch>,
     digits: Vec<u32>,
     sums: Vec<u32>,
@@ -35,7 +33,14 @@ impl Workspace {
     #[must_use]
     pub fn new(pool: &ThreadPool, geometry: &Geometry) -> Self {
         let slots = (0..pool.current_num_threads()).map(|_| BlindRotateScratch::new(geometry));
-        Self { geometry: *geometry, slots: slots.collect(), digits: Vec::new(), sums: Vec::new(), words: Vec::new() }
+        Self {
+            geometry: *geometry,
+            tile: cache::tile(geometry),
+            slots: slots.collect(),
+            digits: Vec::new(),
+            sums: Vec::new(),
+            words: Vec::new(),
+        }
     }
 }
 
@@ -58,22 +63,19 @@ pub fn keyswitch_batch(
     let (big, small) = (geometry.big_lwe_size(), geometry.small_lwe_size());
     assert!(inputs.len().is_multiple_of(big));
     assert_eq!(inputs.len() / big * small, out.len());
-    let depth = key.depth();
     let Workspace { digits, sums, words, .. } = workspace;
     let chunks = inputs.chunks(KEYSWITCH_ROWS * big);
     for (inputs, out) in chunks.zip(out.chunks_mut(KEYSWITCH_ROWS * small)) {
         let rows = inputs.len() / big;
-        let panel = rows * key.columns();
-        digits.resize(rows * depth, 0);
-        sums.resize(panel * key.panel_count(), 0);
+        let block = rows * key.block_pairs();
+        digits.resize(block * key.block_count(), 0);
+        sums.resize(rows * key.padded_columns(), 0);
         words.resize(rows * small, 0);
         pool.install(|| {
-            let masks = inputs.par_chunks_exact(big).map(|row| &row[..big - 1]);
-            let rows_of_digits = digits.par_chunks_exact_mut(depth);
-            rows_of_digits.zip(masks).for_each(|(digits, mask)| decompose(&geometry, mask, digits));
-            sums.par_chunks_exact_mut(panel)
-                .enumerate()
-                .for_each(|(panel, sums)| key.multiply_panel(panel, digits, sums));
+            let blocks = digits.par_chunks_exact_mut(block).enumerate();
+            blocks.for_each(|(block, digits)| key.decompose_block(block, inputs, digits));
+            let slabs = sums.par_chunks_mut(rows * key.slab_columns()).enumerate();
+            slabs.for_each(|(slab, sums)| key.multiply_slab(slab, digits, sums));
             out.par_chunks_exact_mut(small)
                 .zip(words.par_chunks_exact_mut(small))
                 .zip(inputs.par_chunks_exact(big))
@@ -102,8 +104,8 @@ pub fn bootstrap_batch(
     let geometry = *key.geometry();
     assert_eq!(workspace.geometry, geometry);
     assert_eq!(switched.len(), jobs.len() * geometry.small_lwe_size());
-    let slots = &mut workspace.slots[..];
-    let mut sizes = tile_sizes(jobs.len(), slots.len(), TILE);
+    let Workspace { tile, slots, .. } = workspace;
+    let mut sizes = tile_sizes(jobs.len(), slots.len(), *tile);
     // The queue hands out the tiles in order, to whichever thread is free.
     let (mut switched, mut jobs, mut out) = (switched, jobs, out);
     let tiles = std::iter::from_fn(|| {
@@ -145,9 +147,9 @@ mod tests {
     fn tiles_cover_the_batch_evenly() {
         for threads in 1..=9 {
             for batch in 0..200 {
-                let sizes: Vec<_> = tile_sizes(batch, threads, TILE).collect();
+                let sizes: Vec<_> = tile_sizes(batch, threads, 8).collect();
                 assert_eq!(sizes.iter().sum::<usize>(), batch);
-                assert!(sizes.iter().all(|&size| (1..=TILE).contains(&size)));
+                assert!(sizes.iter().all(|&size| (1..=8).contains(&size)));
                 let (low, high) = (sizes.iter().min(), sizes.iter().max());
                 assert!(sizes.is_empty() || high.unwrap() - low.unwrap() <= 1);
                 assert!(sizes.len() % threads == 0 || sizes.len() == batch);

@@ -44,7 +44,7 @@ impl FourierBootstrappingKey {
         let ggsw = 4 * geometry.polynomial_size;
         assert_eq!(words.len(), ggsw * geometry.lwe_dimension);
         let plan = FourierPlan::new(geometry.polynomial_size, level.lanes());
-        let mut values = AlignedVec::zeroed(words.len());
+        let mut values = AlignedVec::zeroed_huge(words.len());
         let transform = KeyTransform::new(&plan);
         let lanes = level.lanes();
         let ciphertexts = values.as_mut_slice().par_chunks_exact_mut(ggsw);

@@ -20,6 +20,7 @@ mod backend;
 mod batch;
 mod blind_rotate;
 mod bootstrapping_key;
+mod cache;
 mod fft;
 mod geometry;
 mod key_transform;

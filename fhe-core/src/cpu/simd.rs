@@ -10,6 +10,8 @@
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
+mod sse2;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 /// Most lanes of doubles that any instruction set here has.
@@ -62,6 +64,9 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     fn sub_words(self, a: Self::U32, b: Self::U32) -> Self::U32;
     /// Low 32 bits of `a * b`.
     fn mul_words(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// `sum + a0 b0 + a1 b1` modulo 2^32, for words that are pairs of signed 16-bit numbers; not both numbers of a pair
+    /// may be -2^15 in `a` and in `b`.
+    fn add_pairs(self, sum: Self::U32, a: Self::U32, b: Self::U32) -> Self::U32;
     /// `a >> count` of signed words; `count` in 1..=31.
     fn shift_right(self, a: Self::U32, count: u32) -> Self::U32;
     /// `a` where the lane of `sign` is 1, `-a` where it is -1; other values are not allowed.
@@ -75,8 +80,7 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     fn low_words(self, a: [Self::F64; 2]) -> Self::U32;
 
     /// Hints that the cache line of `at` will be read soon.
-    #[allow(clippy::trivially_copy_pass_by_ref)] // the address is what matters
-    fn prefetch(self, at: &f64);
+    fn prefetch<T>(self, at: &T);
 }
 
 /// A computation that [`SimdLevel::run`] instantiates for the chosen instruction set.
@@ -90,14 +94,14 @@ pub(crate) trait Kernel {
 /// An instruction set, chosen at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SimdLevel {
-    /// Plain arrays of 4 lanes; runs anywhere.
+    /// 4 lanes; runs anywhere: on x86-64 with SSE2, which is part of the target, elsewhere on plain arrays.
     Portable,
     /// Plain arrays of 8 lanes: the data layout of [`SimdLevel::Avx512`], so that it is tested on
-    /// machines without it. Slower than [`SimdLevel::Portable`].
+    /// machines without it, and the plain arrays with it. Slower than [`SimdLevel::Portable`].
     PortableWide,
     /// AVX2 and FMA, 4 lanes.
     Avx2,
-    /// AVX-512 F and DQ, 8 lanes.
+    /// AVX-512 F, DQ and BW, 8 lanes.
     Avx512,
 }
 
@@ -146,6 +150,9 @@ impl SimdLevel {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         const ABSENT: &str = "a level is checked when a key is made for it";
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Portable => sse2::Sse2.enable(kernel),
+            #[cfg(not(target_arch = "x86_64"))]
             Self::Portable => portable::Portable4.enable(kernel),
             Self::PortableWide => portable::Portable8.enable(kernel),
             #[cfg(target_arch = "x86_64")]

@@ -100,7 +100,7 @@ impl<B: Backend> Evaluator for Fleet<B> {
         self.scheme
     }
 
-    /// Parallelism, batch and memory are sums over the devices.
+    /// Parallelism, batch and memory are sums over the devices, the overhead of a level is the largest.
     fn properties(&self) -> Properties {
         let mut all = self.engines.iter().map(Evaluator::properties);
         // `new` refuses an empty fleet.
@@ -109,6 +109,7 @@ impl<B: Backend> Evaluator for Fleet<B> {
             name: sum.name,
             device: format!("{}; {}", sum.device, next.device),
             parallelism: sum.parallelism + next.parallelism,
+            level_overhead: sum.level_overhead.max(next.level_overhead),
             batch: sum.batch + next.batch,
             memory: sum.memory.saturating_add(next.memory),
         })
@@ -124,7 +125,7 @@ impl<B: Backend> Evaluator for Fleet<B> {
         let RunOptions { form, memory, profile, observer } = options;
         let form = match form {
             Some(form) => form,
-            None => run::choose_form(program, rows, self.properties().parallelism)?,
+            None => run::choose_form(program, rows, &self.properties())?,
         };
         let plan = program.plan(form)?;
         let parts = partition(rows, &self.shares());

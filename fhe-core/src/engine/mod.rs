@@ -118,6 +118,14 @@ impl<B: Backend> Engine<B> {
         self.run_with(program, batch, RunOptions::new()).map(|(outputs, _)| outputs)
     }
 
+    /// The form that a run of `program` over `rows` rows takes, unless [`RunOptions::form`] says otherwise.
+    ///
+    /// # Errors
+    /// As [`Program::plan`].
+    pub fn choose_form(&self, program: &Program, rows: usize) -> Result<Form> {
+        run::choose_form(program, rows, &self.backend.properties())
+    }
+
     /// [`Engine::run`] with options, and a report of what it did.
     ///
     /// # Errors
@@ -129,7 +137,7 @@ impl<B: Backend> Engine<B> {
         let RunOptions { form, memory, profile, mut observer } = options;
         let form = match form {
             Some(form) => form,
-            None => run::choose_form(program, rows, self.backend.properties().parallelism)?,
+            None => self.choose_form(program, rows)?,
         };
         let job = Job { program, inputs: &inputs, rows: 0..rows, form, memory, profile };
         let mut words = run::room(self.scheme, program, rows);

@@ -106,7 +106,7 @@ impl<'a> RunOptions<'a> {
         Self::default()
     }
 
-    /// Runs that form, instead of the one that takes fewer rounds on this backend.
+    /// Runs that form, instead of the one that takes less time on this backend by the counts of its plan.
     #[must_use]
     pub fn form(mut self, form: Form) -> Self {
         self.form = Some(form);

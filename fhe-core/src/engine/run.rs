@@ -94,10 +94,15 @@ pub(super) fn outputs(scheme: Scheme, program: &Program, plan: &Plan, words: Vec
     Ok(outputs)
 }
 
-/// The form that takes fewer rounds for that many rows; the one with fewer bootstraps if they are equal.
-pub(super) fn choose_form(program: &Program, rows: usize, parallelism: usize) -> Result<Form> {
-    let rounds = |form| Ok::<_, Error>(program.plan(form)?.rounds(rows, parallelism));
-    Ok(if rounds(Form::Latency)? < rounds(Form::Throughput)? { Form::Latency } else { Form::Throughput })
+/// The form that takes less time for that many rows: rounds, and what levels cost beside them. The one with fewer
+/// bootstraps if they are equal.
+pub(super) fn choose_form(program: &Program, rows: usize, properties: &Properties) -> Result<Form> {
+    let time = |form| {
+        let plan = program.plan(form)?;
+        let rounds = plan.rounds(rows, properties.parallelism);
+        Ok::<_, Error>(rounds.saturating_mul(100).saturating_add(plan.levels.len() * properties.level_overhead))
+    };
+    Ok(if time(Form::Latency)? < time(Form::Throughput)? { Form::Latency } else { Form::Throughput })
 }
 
 /// As many rows as keep the machine busy at the program's mean width, and as the memory limit allows.
@@ -260,5 +265,56 @@ impl<'a, B: Backend> Run<'a, B> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SimulationBackend;
+
+    #[test]
+    fn the_form_follows_rows_cores_and_the_overhead_of_levels() {
+        let add = Program::trace(|t| {
+            let (a, b) = (t.input::<u64>("a"), t.input::<u64>("b"));
+            t.output("c", &(&a + &b));
+        })
+        .unwrap();
+        let choice = |rows, parallelism, level_overhead| {
+            let properties = Properties { parallelism, level_overhead, ..SimulationBackend::new().properties() };
+            choose_form(&add, rows, &properties).unwrap()
+        };
+        // 32 bootstraps in as many levels, or 114 in 4.
+        assert_eq!(choice(1, 2, 25), Form::Throughput);
+        assert_eq!(choice(1, 2, 150), Form::Latency);
+        assert_eq!(choice(1, 16, 0), Form::Latency);
+        assert_eq!(choice(64, 16, 25), Form::Throughput);
+    }
+
+    /// Time that this thread was running, where the system tells.
+    fn running() -> Option<Duration> {
+        let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        times.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    }
+
+    /// The limit is 100 ms (measured: `benches/README.md`); a slow machine gets three times that.
+    #[test]
+    fn ten_thousand_bootstraps_are_planned_in_a_tenth_of_a_second() {
+        let time = || {
+            let (started, busy) = (Instant::now(), running());
+            let program = Program::trace(|t| {
+                for index in 0..10 {
+                    let (a, b) = (t.input::<u64>(&format!("a{index}")), t.input::<u64>(&format!("b{index}")));
+                    t.output(&format!("c{index}"), &(&a * &b));
+                }
+            })
+            .unwrap();
+            let time = running().zip(busy).map_or(started.elapsed(), |(end, start)| end.saturating_sub(start));
+            (time, program.statistics(Form::Throughput).unwrap().bootstraps)
+        };
+        let (fastest, bootstraps) = (0..5).map(|_| time()).min().unwrap();
+        assert!(bootstraps >= 10_000, "{bootstraps}");
+        println!("{fastest:?}");
+        assert!(fastest < Duration::from_millis(300), "{fastest:?}");
     }
 }

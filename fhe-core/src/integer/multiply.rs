@@ -1,10 +1,11 @@
 //! Products, wrapping.
 
 use crate::circuit::{Block, Builder};
+use crate::error::Error;
 use crate::integer::columns::reduce;
 use crate::integer::word::agree;
 use crate::integer::{Form, Word};
-use crate::types::MESSAGE_MODULUS;
+use crate::types::{Bits, MESSAGE_MODULUS, Type};
 
 /// From this number of digits on, recoding both operands pays.
 const RECODED_DIGITS: usize = 8;
@@ -21,23 +22,46 @@ pub fn mul(b: &mut Builder, x: &Word, y: &Word, form: Form) -> Word {
     if !agree(b, "mul", &[x, y]) {
         return Word::constant(x.ty, 0);
     }
-    let columns = match (x.as_constant(), y.as_constant()) {
-        (Some(factor), _) => scaled(&y.blocks, factor),
-        (_, Some(factor)) => scaled(&x.blocks, factor),
-        _ if form == Form::Latency => split_products(b, &x.blocks, &y.blocks),
-        _ if x.blocks.len() < RECODED_DIGITS => products(b, &x.blocks, &y.blocks),
+    let mut columns = match (x.as_constant(), y.as_constant()) {
+        (Some(factor), _) => scaled(&y.blocks, &signed_digits(factor, y.blocks.len()), y.blocks.len()),
+        (_, Some(factor)) => scaled(&x.blocks, &signed_digits(factor, x.blocks.len()), x.blocks.len()),
+        _ if form == Form::Latency || x.blocks.len() < RECODED_DIGITS => products(b, &x.blocks, &y.blocks, form),
         _ => {
             let (x, y) = (recode(b, &x.blocks), recode(b, &y.blocks));
-            products(b, &x, &y)
+            products(b, &x, &y, form)
         }
     };
+    columns.truncate(x.blocks.len());
     Word { ty: x.ty, blocks: reduce(b, columns, form) }
 }
 
-/// Columns of `factor`·x: digit j of the factor times digit i of x is a linear summand of column i + j.
-fn scaled(x: &[Block], factor: u64) -> Vec<Vec<Block>> {
-    let mut columns = vec![Vec::new(); x.len()];
-    for (j, digit) in signed_digits(factor, x.len()).into_iter().enumerate().filter(|&(_, digit)| digit != 0) {
+/// Σ weight·word for clear weights of the words' type, wrapping: the scaled digits of all words in one sum, so that only
+/// that has carries.
+#[must_use]
+pub fn dot(b: &mut Builder, words: &[Word], weights: &[Bits], form: Form) -> Word {
+    let ty = words.first().map_or(Type::Bool, |word| word.ty);
+    if words.is_empty() || words.len() != weights.len() {
+        let reason = format!("{} words and {} weights", words.len(), weights.len());
+        b.fail(Error::InvalidOperand { operation: "dot".to_owned(), reason });
+        return Word::constant(ty, 0);
+    }
+    if !agree(b, "dot", &words.iter().collect::<Vec<_>>()) {
+        return Word::constant(ty, 0);
+    }
+    let n = ty.blocks();
+    let mut columns = vec![Vec::new(); n];
+    for (word, &weight) in words.iter().zip(weights) {
+        for (column, mut scaled) in columns.iter_mut().zip(scaled(&word.blocks, &signed_digits(weight, n), n)) {
+            column.append(&mut scaled);
+        }
+    }
+    Word { ty, blocks: reduce(b, columns, form) }
+}
+
+/// The lowest `count` columns of factor·x: digit j of the factor times digit i of x is a linear summand of column i + j.
+pub(super) fn scaled(x: &[Block], factor: &[i64], count: usize) -> Vec<Vec<Block>> {
+    let mut columns = vec![Vec::new(); count];
+    for (j, &digit) in factor.iter().enumerate().take(count).filter(|&(_, digit)| *digit != 0) {
         for (column, x) in columns[j..].iter_mut().zip(x) {
             column.push(x * digit);
         }
@@ -46,18 +70,21 @@ fn scaled(x: &[Block], factor: u64) -> Vec<Vec<Block>> {
 }
 
 /// `n` digits in -2..=2 of `value` modulo 4^n, with a small sum of absolute values.
-fn signed_digits(value: u64, n: usize) -> Vec<i64> {
-    let mut rest = u128::from(value);
+fn signed_digits(value: Bits, n: usize) -> Vec<i64> {
+    recoded(|k| value.digit(k), n)
+}
+
+/// As [`signed_digits`], of the value with these base-4 digits.
+pub(super) fn recoded(digit: impl Fn(usize) -> i64, n: usize) -> Vec<i64> {
+    let mut carry = 0;
     (0..n)
-        .map(|_| {
-            let (low, next) = (rest as i64 & 3, (rest >> 2) as i64 & 3);
-            rest >>= 2;
-            if low == 3 || low == 2 && next >= 2 {
-                rest += 1;
-                low - MESSAGE_MODULUS
-            } else {
-                low
-            }
+        .map(|k| {
+            let sum = digit(k) + carry;
+            let (low, up) = (sum % MESSAGE_MODULUS, sum / MESSAGE_MODULUS);
+            let next = (digit(k + 1) + up) % MESSAGE_MODULUS;
+            let negative = low == 3 || low == 2 && next >= 2;
+            carry = up + i64::from(negative);
+            if negative { low - MESSAGE_MODULUS } else { low }
         })
         .collect()
 }
@@ -82,23 +109,17 @@ fn recode(b: &mut Builder, x: &[Block]) -> Vec<Block> {
         .collect()
 }
 
-/// Columns of the digit products, one bootstrap each.
-fn products(b: &mut Builder, x: &[Block], y: &[Block]) -> Vec<Vec<Block>> {
-    let mut columns = vec![Vec::new(); x.len()];
-    for (i, j) in pairs(x.len()) {
-        columns[i + j].push(product(b, &x[i], &y[j], x == y && i > j, |p| p));
-    }
-    columns
-}
-
-/// Columns of the digits and carries of the digit products, two bootstraps each.
-fn split_products(b: &mut Builder, x: &[Block], y: &[Block]) -> Vec<Vec<Block>> {
+/// Columns of the products of digits i and j of two numbers of n digits, for i + j < n, and one more column for what
+/// they carry. Throughput form: unsplit, one bootstrap each. Latency form: digits and carries, two each.
+pub(super) fn products(b: &mut Builder, x: &[Block], y: &[Block], form: Form) -> Vec<Vec<Block>> {
     let n = x.len();
-    let mut columns = vec![Vec::new(); n];
+    let mut columns = vec![Vec::new(); n + 1];
     for (i, j) in pairs(n) {
         let swap = x == y && i > j;
-        columns[i + j].push(product(b, &x[i], &y[j], swap, |p| p % MESSAGE_MODULUS));
-        if i + j + 1 < n {
+        if form == Form::Throughput {
+            columns[i + j].push(product(b, &x[i], &y[j], swap, |p| p));
+        } else {
+            columns[i + j].push(product(b, &x[i], &y[j], swap, |p| p % MESSAGE_MODULUS));
             columns[i + j + 1].push(product(b, &x[i], &y[j], swap, |p| p / MESSAGE_MODULUS));
         }
     }

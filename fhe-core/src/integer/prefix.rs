@@ -51,7 +51,11 @@ fn propagate_segment(b: &mut Builder, sums: &[Block], digits: &mut Vec<Block>) {
             if sum.high() < MESSAGE_MODULUS { sum.clone() } else { b.lookup(sum, |x| x % MESSAGE_MODULUS) }
         } else if i <= reach {
             let below = carry(b, sums, i, class);
-            b.lookup_sum(&[(sum, 1), (&below, 1)], 0, |x| x % MESSAGE_MODULUS)
+            if sum.as_constant() == Some(0) {
+                below
+            } else {
+                b.lookup_sum(&[(sum, 1), (&below, 1)], 0, |x| x % MESSAGE_MODULUS)
+            }
         } else {
             let below = carry(b, sums, reach, class);
             let local = state(b, sums, reach..i, class, 1);

@@ -6,7 +6,7 @@ use crate::circuit::{Block, Builder, MAX_NORM2};
 use crate::integer::boolean::{any_nonzero, nonzero_sum};
 use crate::integer::select::choose;
 use crate::integer::word::agree;
-use crate::integer::{Form, Word};
+use crate::integer::{Form, Word, div_rem};
 use crate::torus::BOXES;
 use crate::types::{MESSAGE_BITS, MESSAGE_MODULUS, Type};
 
@@ -26,6 +26,20 @@ pub enum ShiftOp {
 }
 
 impl ShiftOp {
+    /// All of them, in the order of their declaration.
+    pub const ALL: &'static [Self] = &[Self::Left, Self::Right, Self::RotateLeft, Self::RotateRight];
+
+    /// The name in listings and errors.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Left => "shl",
+            Self::Right => "shr",
+            Self::RotateLeft => "rotl",
+            Self::RotateRight => "rotr",
+        }
+    }
+
     fn is_left(self) -> bool {
         matches!(self, Self::Left | Self::RotateLeft)
     }
@@ -39,12 +53,12 @@ impl ShiftOp {
         self == Self::Right && ty.is_signed()
     }
 
-    /// The digit of n that comes to position `i` when digits move by `distance` ≤ n; none where the shift fills.
+    /// The digit of n that comes to position `i` when digits move by `distance`; none where the shift fills.
     fn source(self, n: usize, i: usize, distance: usize) -> Option<usize> {
         match self {
             Self::Left => i.checked_sub(distance),
             Self::Right => Some(i + distance).filter(|&source| source < n),
-            Self::RotateLeft => Some((i + n - distance) % n),
+            Self::RotateLeft => Some((i + n - distance % n) % n),
             Self::RotateRight => Some((i + distance) % n),
         }
     }
@@ -101,7 +115,8 @@ fn join(b: &mut Builder, upper: &Block, lower: &Block) -> Block {
     }
 }
 
-/// `x` shifted by an encrypted unsigned `amount`; the width is 2^w.
+/// `x` shifted by an encrypted unsigned `amount`, for a width of 2^w; others see [`shift_widened`] and
+/// [`rotate_reduced`].
 ///
 /// * Throughput form: a stage of n bootstraps for each of the w low bits of the amount, w/2 bootstraps for the bits,
 ///   and one or two to find amounts of 2^w and more: 64 bits by 8 bits 197 (see [`shift_by_bits`]).
@@ -112,7 +127,45 @@ pub fn shift(b: &mut Builder, op: ShiftOp, x: &Word, amount: &Word, form: Form) 
     if !agree(b, "shift", &[x]) || !agree(b, "shift", &[amount]) {
         return Word::constant(x.ty, 0);
     }
-    let amount = Amount::new(op, amount, x.ty.bits().ilog2());
+    if !x.ty.bits().is_power_of_two() {
+        return if op.rotates() {
+            rotate_reduced(b, op, x, amount, form)
+        } else {
+            shift_widened(b, op, x, amount, form)
+        };
+    }
+    shift_stages(b, op, x, amount, form)
+}
+
+/// A shift at the next power of two: above the value are zeros or its sign, which is what comes in from there, and what
+/// a shift to the left puts there is cut off and not even computed.
+fn shift_widened(b: &mut Builder, op: ShiftOp, x: &Word, amount: &Word, form: Form) -> Word {
+    let bits = x.ty.bits().next_power_of_two();
+    let ty = if x.ty.is_signed() { Type::Int(bits) } else { Type::Uint(bits) };
+    let mut blocks = x.blocks.clone();
+    blocks.resize(ty.blocks(), fill(b, op, x));
+    let mut shifted = shift_stages(b, op, &Word { ty, blocks }, amount, form);
+    shifted.blocks.truncate(x.blocks.len());
+    Word { ty: x.ty, blocks: shifted.blocks }
+}
+
+/// A rotation by the amount modulo the width, in stages for the bits of that.
+fn rotate_reduced(b: &mut Builder, op: ShiftOp, x: &Word, amount: &Word, form: Form) -> Word {
+    let width = x.ty.bits();
+    let reduced =
+        if amount.blocks.iter().rev().fold(0u128, |high, digit| (high << 2 | digit.high() as u128).min(1 << 64))
+            < u128::from(width)
+        {
+            amount.clone()
+        } else {
+            let modulus = Word::constant(amount.ty, width);
+            div_rem(b, amount, &modulus, form).1
+        };
+    shift_stages(b, op, x, &reduced, form)
+}
+
+fn shift_stages(b: &mut Builder, op: ShiftOp, x: &Word, amount: &Word, form: Form) -> Word {
+    let amount = Amount::new(op, amount, x.ty.bits().next_power_of_two().ilog2());
     if amount.is_surely_over() {
         return shift_clear(b, op, x, x.ty.bits());
     }

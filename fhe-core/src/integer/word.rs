@@ -2,7 +2,7 @@
 
 use crate::circuit::{Block, Builder};
 use crate::error::Error;
-use crate::types::{MESSAGE_BITS, MESSAGE_MODULUS, Type};
+use crate::types::{Bits, Type};
 
 /// A value of type `ty` as `ty.blocks()` digits in base 4, least significant first.
 ///
@@ -24,10 +24,9 @@ impl Word {
 
     /// The clear value whose bits are the low bits of `bits`.
     #[must_use]
-    pub fn constant(ty: Type, bits: u64) -> Self {
+    pub fn constant(ty: Type, bits: impl Into<Bits>) -> Self {
         let bits = ty.truncate(bits);
-        let digit = |i: usize| (bits >> (i as u32 * MESSAGE_BITS)) as i64 & (MESSAGE_MODULUS - 1);
-        Self { ty, blocks: (0..ty.blocks()).map(|i| Block::constant(digit(i))).collect() }
+        Self { ty, blocks: (0..ty.blocks()).map(|i| Block::constant(bits.digit(i))).collect() }
     }
 
     /// Input `input` of a circuit: clean digits.
@@ -45,8 +44,9 @@ impl Word {
 
     /// The bits of the value, if all digits are known.
     #[must_use]
-    pub fn as_constant(&self) -> Option<u64> {
-        self.blocks.iter().rev().try_fold(0u64, |bits, block| Some(bits << MESSAGE_BITS | block.as_constant()? as u64))
+    pub fn as_constant(&self) -> Option<Bits> {
+        let digits: Vec<i64> = self.blocks.iter().map(Block::as_constant).collect::<Option<_>>()?;
+        Some(Bits::from_digits(digits.into_iter()))
     }
 
     /// The most significant digit; 0 for a word without digits, which no type has.

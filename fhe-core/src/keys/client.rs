@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::file::{self, Kind};
 use crate::params::{ParameterSet, Scheme};
 use crate::torus;
-use crate::types::{Clear, MESSAGE_BITS, MESSAGE_MODULUS, Type};
+use crate::types::{Bits, Clear, Type};
 
 /// Longest client key that is read: the secret keys of every optional feature together stay far below.
 const MAX_BYTES: u64 = 1 << 20;
@@ -122,19 +122,33 @@ impl ClientKey {
     /// # Errors
     /// None today.
     pub fn encrypt<T: Clear>(&self, values: &[T]) -> Result<Column> {
+        self.encrypt_rows(T::TYPE, values, |&value| value.to_bits())
+    }
+
+    /// [`encrypt`](Self::encrypt) for a type that is only known when the program runs; bits above its width are
+    /// ignored.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOperand`] for a type that is not [supported](Type::is_supported).
+    pub fn encrypt_bits(&self, ty: Type, values: &[Bits]) -> Result<Column> {
+        self.encrypt_rows(ty, values, |&value| value)
+    }
+
+    fn encrypt_rows<V: Sync>(&self, ty: Type, values: &[V], bits: impl Fn(&V) -> Bits + Sync) -> Result<Column> {
         let words_per_block = self.scheme().ciphertext_words();
-        let words_per_row = T::TYPE.blocks() * words_per_block;
+        let words_per_row = ty.blocks() * words_per_block;
+        if values.is_empty() || words_per_row == 0 {
+            return Column::empty(ty, self.scheme());
+        }
         let mut words = vec![0; values.len() * words_per_row];
         words.par_chunks_exact_mut(words_per_row).zip(values).for_each(|(row, value)| {
-            let bits = value.to_bits();
+            let bits = ty.truncate(bits(value));
             for (index, block) in row.chunks_exact_mut(words_per_block).enumerate() {
-                let digit = bits >> (index as u32 * MESSAGE_BITS) & (MESSAGE_MODULUS as u64 - 1);
-                self.encrypt_block(T::TYPE, digit, block);
+                self.encrypt_block(ty, bits.digit(index) as u64, block);
             }
         });
         // The noise of a fresh encryption is no more than that of a bootstrap output: `NoiseLevel::NOMINAL`.
-        let info = BlockInfo::clean(T::TYPE);
-        Column::from_words(T::TYPE, self.scheme(), words, vec![info; T::TYPE.blocks()])
+        Column::from_words(ty, self.scheme(), words, vec![BlockInfo::clean(ty); ty.blocks()])
     }
 
     fn encrypt_block(&self, ty: Type, digit: u64, block: &mut [u64]) {
@@ -160,14 +174,27 @@ impl ClientKey {
         if column.ty() != T::TYPE {
             return Err(Error::TypeMismatch { name: "column".to_owned(), found: column.ty(), expected: T::TYPE });
         }
+        self.decrypt_rows(column, T::from_bits)
+    }
+
+    /// [`decrypt`](Self::decrypt) for a column whose type is only known when the program runs.
+    ///
+    /// # Errors
+    /// [`Error::ParameterMismatch`] for a column of another scheme.
+    pub fn decrypt_bits(&self, column: &Column) -> Result<Vec<Bits>> {
+        let ty = column.ty();
+        self.decrypt_rows(column, |bits| ty.truncate(bits))
+    }
+
+    fn decrypt_rows<V: Send>(&self, column: &Column, value: impl Fn(Bits) -> V + Sync) -> Result<Vec<V>> {
         self.scheme().expect("the client key", column.scheme(), || "the column".to_owned())?;
         let words_per_block = self.scheme().ciphertext_words();
-        let rows = column.words().par_chunks_exact(T::TYPE.blocks() * words_per_block);
-        let values = rows.map(|row| {
-            let digits = row.chunks_exact(words_per_block).map(|block| self.decrypt_block(block) as u64);
-            T::from_bits(digits.rev().fold(0, |bits: u64, digit| (bits << MESSAGE_BITS).wrapping_add(digit)))
-        });
-        Ok(values.collect())
+        let rows = column.words().par_chunks_exact(column.ty().blocks() * words_per_block);
+        let decrypt = |row: &[u64]| {
+            let digits: Vec<i64> = row.chunks_exact(words_per_block).map(|block| self.decrypt_block(block)).collect();
+            value(Bits::from_digits(digits.into_iter()))
+        };
+        Ok(rows.map(decrypt).collect())
     }
 
     fn decrypt_block(&self, block: &[u64]) -> i64 {

@@ -7,11 +7,13 @@ mod client;
 mod evaluation;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod random;
 #[cfg(test)]
 mod tests;
 
 pub use client::ClientKey;
 pub use evaluation::{EvaluationKey, StandardKeys};
+pub use random::RandomSource;
 
 use serde::{Deserialize, Serialize};
 

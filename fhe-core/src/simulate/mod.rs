@@ -14,11 +14,13 @@
 //!
 //! Nothing here protects data.
 
+mod evaluate;
 mod noise;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+pub use self::evaluate::{Inputs, Outputs, evaluate};
 pub use self::noise::NoiseModel;
 use self::noise::Normal;
 use crate::backend::{Backend, Properties};
@@ -184,7 +186,7 @@ impl Backend for SimulationBackend {
             None => "plain values".to_owned(),
             Some(seed) => format!("plain values with noise, seed {seed}"),
         };
-        Properties { name: "simulate", device, parallelism: 1, batch: 1 << 16, memory: 1 << 30 }
+        Properties { name: "simulate", device, parallelism: 1, level_overhead: 0, batch: 1 << 16, memory: 1 << 30 }
     }
 
     fn load_key(&self, key: &EvaluationKey) -> Result<Self::Key> {

@@ -205,6 +205,7 @@ impl Backend for CudaBackend {
             name: "cuda",
             device: format!("{}, {} SMs, compute {major}.{minor}", card.name(), card.multiprocessors),
             parallelism,
+            level_overhead: 0,
             batch: WAVES * parallelism,
             // Blocks are up to an eighth larger than what is asked for, and the keyswitch needs room to work.
             memory: (card.available() / 9 * 8).saturating_sub(self.options.keyswitch_rows * KEYSWITCH_ROW_BYTES),

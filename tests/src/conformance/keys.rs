@@ -127,6 +127,18 @@ impl Keys {
         values.iter().flat_map(&mut block).collect()
     }
 
+    /// The bits of the big key, which ciphertexts at rest are under; none in a simulation.
+    #[must_use]
+    pub fn big_key(&self) -> &[u64] {
+        self.secret.as_ref().map_or(&[], |secret| secret.big.as_ref())
+    }
+
+    /// The bits of the small key, which keyswitched ciphertexts are under; none in a simulation.
+    #[must_use]
+    pub fn small_key(&self) -> &[u64] {
+        self.secret.as_ref().map_or(&[], |secret| &secret.small)
+    }
+
     /// Blocks with an empty mask and no noise.
     #[must_use]
     pub fn trivial(&self, values: &[i64]) -> Vec<u64> {
@@ -137,14 +149,14 @@ impl Keys {
     /// The phase b - <a, s> of every block.
     #[must_use]
     pub fn phases(&self, words: &[u64]) -> Vec<u64> {
-        let key = self.secret.as_ref().map_or(&[][..], |secret| secret.big.as_ref());
+        let key = self.big_key();
         words.chunks_exact(key.len() + 1).map(|block| phase(key, block)).collect()
     }
 
     /// The phase modulo 2N of every switched block.
     #[must_use]
     pub fn switched_phases(&self, words: &[u16]) -> Vec<u64> {
-        let key = self.secret.as_ref().map_or(&[][..], |secret| &secret.small);
+        let key = self.small_key();
         let modulus = 2 * self.scheme().parameters().polynomial_size() as u64;
         let widened = words.iter().map(|&word| u64::from(word)).collect::<Vec<_>>();
         widened.chunks_exact(key.len() + 1).map(|block| phase(key, block) % modulus).collect()
@@ -152,7 +164,7 @@ impl Keys {
 }
 
 /// Modulo 2^64, and so modulo every power of two.
-fn phase(key: &[u64], block: &[u64]) -> u64 {
+pub(crate) fn phase(key: &[u64], block: &[u64]) -> u64 {
     let (body, mask) = block.split_last().expect("a block has a body");
     mask.iter().zip(key).fold(*body, |phase, (a, s)| phase.wrapping_sub(a.wrapping_mul(*s)))
 }

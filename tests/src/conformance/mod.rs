@@ -15,6 +15,7 @@ pub mod tables;
 pub mod transfer;
 
 pub use fixture::Fixture;
+pub(crate) use keys::phase;
 pub use keys::{Keys, Kind};
 pub use random::Random;
 

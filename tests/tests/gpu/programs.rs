@@ -9,7 +9,7 @@ use fhe_core::{
     RunOptions, Type,
 };
 use fhe_gpu::{CudaBackend, CudaOptions};
-use fhe_tests::columns::{decrypt, encrypt, rows};
+use fhe_tests::columns;
 use fhe_tests::random_programs::graphs;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -84,15 +84,11 @@ fn random_programs_agree_with_the_cpu() {
         if !(10..=most).contains(&program.statistics(Form::Throughput).unwrap().bootstraps) {
             continue;
         }
-        let inputs = rows(&graph, seed, 12).split_off(10);
-        let mut batch = Batch::new();
-        for (index, port) in graph.inputs().iter().enumerate() {
-            let bits: Vec<u64> = inputs.iter().map(|row| row[index]).collect();
-            batch.insert(&port.name, encrypt(client, graph.ty(port.node), &bits)).unwrap();
-        }
+        let inputs = columns::rows(&graph, seed, 2);
+        let batch = columns::batch(client, &graph, &inputs);
         let (ours, theirs) = (engine.run(&program, &batch).unwrap(), cpu.run(&program, &batch).unwrap());
         for ((name, ours), (_, theirs)) in ours.columns().zip(theirs.columns()) {
-            assert_eq!(decrypt(client, ours), decrypt(client, theirs), "{name} of\n{graph}");
+            assert_eq!(columns::decrypt(client, ours), columns::decrypt(client, theirs), "{name} of\n{graph}");
             assert_eq!(ours.infos(), theirs.infos(), "{name} of\n{graph}");
         }
         tested += 1;

@@ -12,12 +12,14 @@ use super::shards::{self, Shard};
 use crate::shell::Call;
 
 /// Every lane that has no options of its own, and those that have.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 18] = [
     "plan",
     "fmt",
     "lint",
     "test",
+    "archive",
     "doctest",
+    "fuzz",
     "features",
     "docs",
     "coverage",
@@ -45,7 +47,7 @@ pub fn tools(lane: &str) -> &'static [&'static str] {
         "docs" => &["lychee"],
         "coverage" => &["cargo-llvm-cov", "cargo-nextest"],
         "deps" => &["cargo-deny", "cargo-machete", "gitleaks"],
-        "workflows" => &["actionlint", "zizmor", "check-jsonschema", "shellcheck"],
+        "workflows" => &["actionlint", "zizmor", "check-jsonschema", "shellcheck", "act"],
         "release" => &["git-cliff", "cargo-semver-checks", "cargo-cyclonedx"],
         _ => &[],
     }
@@ -59,7 +61,9 @@ pub fn about(lane: &str) -> &'static str {
         "fmt" => "formatting of Rust and TOML, spelling",
         "lint" => "clippy without and with the feature gpu, shell scripts",
         "test" => "all tests, or one shard of them",
+        "archive" => "the tests built into one file, for shards on other machines",
         "doctest" => "the programs in the documentation and in the readme",
+        "fuzz" => "each fuzz target for a minute (long: an instrumented compilation of the tfhe crate)",
         "features" => "every feature of every package alone (long: several compilations of the tfhe crate)",
         "docs" => "documentation without warnings, links that lead somewhere",
         "coverage" => "lines that tests reach (long: an instrumented compilation of the tfhe crate)",
@@ -67,7 +71,7 @@ pub fn about(lane: &str) -> &'static str {
         "emulate" => "the CUDA backend on an emulated GPU",
         "icount" => "instructions of the kernels of the CPU and of the compiler, within 1% of the baseline",
         "deps" => "licences, sources, advisories, unused dependencies, secrets",
-        "workflows" => "workflows, actions and their configuration",
+        "workflows" => "workflows, actions and their configuration, and the tests of the harness",
         "gpu" => "all tests on this machine's GPU, its check, and the sanitizers",
         "bench" => "criterion benchmarks, as JSON and as a page",
         "release" => "everything of a release up to publishing it",
@@ -78,6 +82,8 @@ pub fn about(lane: &str) -> &'static str {
 /// Formatting and spelling.
 pub fn fmt(context: &mut Context) {
     context.command("rustfmt", &Call::cargo("fmt --all --check"));
+    // A workspace of its own.
+    context.command("rustfmt of fuzz", &Call::cargo("fmt --check --manifest-path fuzz/Cargo.toml"));
     if context.has("taplo") {
         with_files(context, "taplo", &["*.toml"], &Call::new("taplo", "fmt --check --colors never"));
     }
@@ -195,6 +201,12 @@ pub fn doctest(context: &mut Context) {
     context.tests("doctest", &Call::cargo("test --release --doc"));
 }
 
+/// Fuzz targets, all if none is named, for so many seconds each.
+pub fn fuzz(context: &mut Context, seconds: u32, targets: &[String]) {
+    let call = Call::new(".github/scripts/fuzz", &seconds.to_string());
+    context.command("targets", &call.args(targets.iter().cloned()));
+}
+
 /// Features.
 pub fn features(context: &mut Context) {
     if context.has("cargo-hack") {
@@ -243,7 +255,8 @@ pub fn emulate(context: &mut Context) {
         return;
     }
     context.tests("emulator", &Call::cargo("test --release --package fhe-emulator"));
-    let line = "emulate -- cargo test --release --features gpu --package fhe-tests --test gpu";
+    // Without a package, so that this is the tfhe crate of all other builds.
+    let line = "emulate -- cargo test --release --features gpu --test gpu";
     context.tests("CUDA backend", &Call::xtask(line).var(REQUIRE_GPU, "1"));
 }
 
@@ -290,9 +303,12 @@ pub fn workflows(context: &mut Context) {
         }
     }
     if context.has("shellcheck") {
-        let call = Call::new("shellcheck", "--color=never");
-        with_files(context, "shellcheck", &[".ci/run", ".github/scripts/plan", ".github/scripts/toolchain"], &call);
+        let files = [".ci/run", ".github/tests/run", ".github/scripts/*", ":!*.py"];
+        with_files(context, "shellcheck", &files, &Call::new("shellcheck", "--color=never"));
     }
+    let tests = Call::new(".github/tests/run", "");
+    context.command("scripts", &tests.clone().args(["test_verdict", "test_preflight", "test_sanitize"]));
+    context.tool("act", &tests.arg("test_pipeline"));
 }
 
 /// A command over the files that git tracks; no such file is a skip.
@@ -363,6 +379,8 @@ mod tests {
             "lint" => lint(&mut context),
             "test" => test(&mut context, &TestOptions::default()),
             "doctest" => doctest(&mut context),
+            "archive" => archive(&mut context, "tests.tar.zst", false),
+            "fuzz" => fuzz(&mut context, 60, &[]),
             "features" => features(&mut context),
             "docs" => docs(&mut context),
             "coverage" => coverage(&mut context),
@@ -378,19 +396,26 @@ mod tests {
     }
 
     /// Every lane with each of its commands, which must make it fail.
-    const PLANTED: [(&str, &[&str]); 13] = [
-        ("fmt", &["cargo fmt", "taplo", "git ls-files", "typos"]),
+    const PLANTED: [(&str, &[&str]); 17] = [
+        ("fmt", &["cargo fmt --all", "fuzz/Cargo.toml", "taplo", "git ls-files", "typos"]),
         ("lint", &["clippy --release --workspace --all-targets --", "--features gpu", "shellcheck"]),
         ("test", &["nextest run"]),
+        ("archive", &["nextest archive"]),
         ("doctest", &["--doc"]),
+        ("fuzz", &["scripts/fuzz 60"]),
         ("features", &["hack"]),
         ("docs", &["cargo doc", "lychee"]),
         ("coverage", &["llvm-cov nextest", "llvm-cov report"]),
         ("kernels", &["kernels --check", "planted_faults"]),
         ("emulate", &["--package fhe-emulator", "--test gpu"]),
         ("deps", &["metadata", "bans", "advisories", "machete", "gitleaks"]),
-        ("workflows", &["actionlint", "zizmor", "vendor.github-workflows", "vendor.dependabot", "shellcheck"]),
-        ("gpu", &["cargo test --release --features gpu", "fhe-gpu-check", "memcheck", "racecheck", "initcheck"]),
+        (
+            "workflows",
+            &["actionlint", "zizmor", "vendor.github-workflows", "vendor.github-actions", "vendor.dependabot"],
+        ),
+        ("workflows", &["shellcheck", "test_verdict", "test_pipeline"]),
+        ("gpu", &["cargo test --release --features gpu", "fhe-gpu-check"]),
+        ("gpu", &["memcheck", "racecheck", "synccheck", "initcheck"]),
         ("bench", &["cargo bench", "bench-report"]),
     ];
 
@@ -477,6 +502,16 @@ mod tests {
             let mut context = Context::new(&shell);
             test(&mut context, &TestOptions { verify_shards: Some(2), ..TestOptions::default() });
             assert_eq!(Report::new("test", context.finish()).status, expected);
+        }
+    }
+
+    #[test]
+    fn every_lane_has_a_negative_test() {
+        // Those of these three are beside them: in the module of the command, in `icount` and in `release`.
+        let elsewhere = ["plan", "icount", "release"];
+        for lane in NAMES {
+            let here = PLANTED.iter().any(|(planted, _)| *planted == lane);
+            assert!(here != elsewhere.contains(&lane), "{lane}");
         }
     }
 

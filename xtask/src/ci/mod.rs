@@ -65,6 +65,14 @@ enum Lane {
     },
     /// The programs in the documentation and in the readme.
     Doctest,
+    /// Fuzz targets, with the address sanitizer where the toolchain has it.
+    Fuzz {
+        /// How long each runs.
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u32,
+        /// Names of targets; all if absent.
+        targets: Vec<String>,
+    },
     /// Every feature of every package alone.
     Features,
     /// Documentation and its links.
@@ -116,6 +124,7 @@ impl Lane {
             Self::Test(_) => "test",
             Self::Archive { .. } => "archive",
             Self::Doctest => "doctest",
+            Self::Fuzz { .. } => "fuzz",
             Self::Features => "features",
             Self::Docs => "docs",
             Self::Coverage => "coverage",
@@ -185,8 +194,7 @@ fn one(lane: &Lane, shell: &dyn Shell, root: &Path) -> Result<Report> {
         Lane::Tools { names, lanes } => {
             let mut names = names.clone();
             for lane in lanes {
-                let known = lanes::NAMES.contains(&&**lane) || lane == "archive";
-                ensure!(known, "there is no lane {lane}");
+                ensure!(lanes::NAMES.contains(&&**lane), "there is no lane {lane}");
                 names.extend(lanes::tools(lane).iter().map(|&tool| tool.to_owned()));
             }
             // A lane without tools asks for none, not for all.
@@ -210,6 +218,7 @@ fn one(lane: &Lane, shell: &dyn Shell, root: &Path) -> Result<Report> {
         Lane::Test(options) => lanes::test(&mut context, options),
         Lane::Archive { file, gpu } => lanes::archive(&mut context, file, *gpu),
         Lane::Doctest => lanes::doctest(&mut context),
+        Lane::Fuzz { seconds, targets } => lanes::fuzz(&mut context, *seconds, targets),
         Lane::Features => lanes::features(&mut context),
         Lane::Docs => lanes::docs(&mut context),
         Lane::Coverage => lanes::coverage(&mut context),
@@ -276,6 +285,9 @@ mod tests {
         one(&Lane::Plan { base: None }, &Fake::default(), folder.path())?;
         let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("target/ci/planned.json"))?)?;
         assert_eq!(json["all"], true);
+        // Outputs that nobody would read are a failure: jobs would be left out.
+        let shell = Fake { variables: [("GITHUB_OUTPUT", "/nowhere/output")].into(), ..Fake::default() };
+        assert_eq!(one(&Lane::Plan { base: None }, &shell, folder.path())?.status, Status::Failed);
         Ok(())
     }
 

@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use fhe_benches::catalogue::{OPERATIONS, Operation};
 use fhe_benches::sampling::{Effort, Spread, sample};
-use fhe_core::{Backend, Batch, ClientKey, Engine, Form, Program, RunOptions, RunReport, Type};
+use fhe_core::{Backend, Batch, Bits, ClientKey, Engine, Form, Program, RunOptions, RunReport, Type};
 use fhe_gpu::CudaBackend;
+use fhe_tests::catalogue::Operation;
 use fhe_tests::clear;
-use fhe_tests::columns::{decrypt, encrypt};
-use fhe_tests::conformance::Random;
+use fhe_tests::columns::Numbers;
 use serde::Serialize;
 
 use crate::arguments::Kernel;
@@ -52,8 +51,7 @@ pub fn run(context: &mut Context) -> Result<()> {
                 context.journal.record("integers", left_out)?;
                 continue;
             }
-            let operation =
-                OPERATIONS.iter().find(|known| known.name == name).context("an operation of the catalogue")?;
+            let operation = Operation::find(name).context("an operation of the catalogue")?;
             let program = operation.program(Type::Uint(bits))?;
             let rows = match form {
                 Form::Latency => 1,
@@ -85,22 +83,22 @@ pub fn rows<B: Backend>(engine: &Engine<B>, program: &Program) -> Result<usize> 
 }
 
 /// Random inputs in the clear, row by row, and encrypted.
-pub fn inputs(client: &ClientKey, program: &Program, rows: usize, seed: u64) -> Result<(Vec<Vec<u64>>, Batch)> {
-    let (graph, mut random) = (program.graph(), Random::new(seed));
+pub fn inputs(client: &ClientKey, program: &Program, rows: usize, seed: u64) -> Result<(Vec<Vec<Bits>>, Batch)> {
+    let (graph, mut numbers) = (program.graph(), Numbers(seed));
     let types: Vec<Type> = graph.inputs().iter().map(|port| graph.ty(port.node)).collect();
-    let clear: Vec<Vec<u64>> = (0..rows).map(|_| types.iter().map(|ty| ty.truncate(random.word())).collect()).collect();
+    let clear: Vec<Vec<Bits>> = (0..rows).map(|_| types.iter().map(|&ty| numbers.uniform(ty)).collect()).collect();
     let mut batch = Batch::new();
     for (index, (port, ty)) in graph.inputs().iter().zip(&types).enumerate() {
-        let bits: Vec<u64> = clear.iter().map(|row| row[index]).collect();
-        batch.insert(&port.name, encrypt(client, *ty, &bits))?;
+        let bits: Vec<Bits> = clear.iter().map(|row| row[index]).collect();
+        batch.insert(&port.name, client.encrypt_bits(*ty, &bits)?)?;
     }
     Ok((clear, batch))
 }
 
 /// Compares every output of every row with plain integers.
-fn check(client: &ClientKey, program: &Program, clear: &[Vec<u64>], outputs: &Batch) -> Result<()> {
+fn check(client: &ClientKey, program: &Program, clear: &[Vec<Bits>], outputs: &Batch) -> Result<()> {
     for (index, port) in program.graph().outputs().iter().enumerate() {
-        let found = decrypt(client, outputs.column(&port.name)?);
+        let found = client.decrypt_bits(outputs.column(&port.name)?)?;
         let wanted = clear.iter().map(|row| clear::evaluate(program.graph(), row)[index]);
         let wrong = found.iter().zip(wanted).filter(|(found, wanted)| **found != *wanted).count();
         ensure!(wrong == 0, "{wrong} of {} results `{}` are wrong", clear.len(), port.name);

@@ -1,4 +1,4 @@
-//! Plain arrays: the reference for the other implementations, and the fallback on any machine.
+//! Plain arrays: the reference for the other implementations, and what runs on targets without one of their own.
 
 use super::{Kernel, MAX_LANES, Simd};
 use std::array::from_fn;
@@ -88,12 +88,25 @@ macro_rules! portable {
                 from_fn(|i| a[i].wrapping_mul(b[i]))
             }
             #[inline(always)]
+            fn add_pairs(self, sum: Self::U32, a: Self::U32, b: Self::U32) -> Self::U32 {
+                let low = |x: u32| i32::from(x as i16);
+                let high = |x: u32| x.cast_signed() >> 16;
+                from_fn(|i| {
+                    let pair = low(a[i]) * low(b[i]) + high(a[i]) * high(b[i]);
+                    sum[i].wrapping_add(pair.cast_unsigned())
+                })
+            }
+            #[inline(always)]
             fn shift_right(self, a: Self::U32, count: u32) -> Self::U32 {
                 from_fn(|i| (a[i].cast_signed() >> count).cast_unsigned())
             }
             #[inline(always)]
             fn with_sign(self, a: Self::U32, sign: Self::U32) -> Self::U32 {
-                self.mul_words(a, sign)
+                from_fn(|i| {
+                    // All ones where the sign is negative: the complement, plus one.
+                    let spread = (sign[i].cast_signed() >> 31).cast_unsigned();
+                    (a[i] ^ spread).wrapping_sub(spread)
+                })
             }
 
             #[inline(always)]
@@ -111,10 +124,11 @@ macro_rules! portable {
             }
 
             #[inline(always)]
-            fn prefetch(self, _at: &f64) {}
+            fn prefetch<T>(self, _at: &T) {}
         }
     };
 }
 
+#[cfg(not(target_arch = "x86_64"))]
 portable!(Portable4, 4, 8);
 portable!(Portable8, 8, 16);

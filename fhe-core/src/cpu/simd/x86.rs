@@ -24,18 +24,20 @@ fn enable_avx2<K: Kernel>(token: Avx2, kernel: K) -> K::Output {
     kernel.run(token)
 }
 
-/// Token: AVX-512 F and DQ, AVX2 and FMA are present.
+/// Token: AVX-512 F, DQ and BW, AVX2 and FMA are present.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(());
 
 impl Avx512 {
     pub(super) fn new() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && Avx2::new().is_some())
-            .then_some(Self(()))
+        let wide = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw");
+        (wide && Avx2::new().is_some()).then_some(Self(()))
     }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx2,fma")]
 fn enable_avx512<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
     kernel.run(token)
 }
@@ -84,6 +86,7 @@ unsafe impl Simd for Avx2 {
         add_words(a: U32, b: U32) -> U32 = _mm256_add_epi32(a, b);
         sub_words(a: U32, b: U32) -> U32 = _mm256_sub_epi32(a, b);
         mul_words(a: U32, b: U32) -> U32 = _mm256_mullo_epi32(a, b);
+        add_pairs(sum: U32, a: U32, b: U32) -> U32 = _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
         with_sign(a: U32, sign: U32) -> U32 = _mm256_sign_epi32(a, sign);
     }
     #[inline(always)]
@@ -126,7 +129,7 @@ unsafe impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn prefetch(self, at: &f64) {
+    fn prefetch<T>(self, at: &T) {
         // SAFETY: token; a prefetch has no architectural effect, and the address is a reference.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(at).cast()) }
     }
@@ -165,6 +168,7 @@ unsafe impl Simd for Avx512 {
         add_words(a: U32, b: U32) -> U32 = _mm512_add_epi32(a, b);
         sub_words(a: U32, b: U32) -> U32 = _mm512_sub_epi32(a, b);
         mul_words(a: U32, b: U32) -> U32 = _mm512_mullo_epi32(a, b);
+        add_pairs(sum: U32, a: U32, b: U32) -> U32 = _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
         // AVX-512 dropped `sign`: (a ^ m) - m with m the sign spread over the word.
         with_sign(a: U32, sign: U32) -> U32 = {
             let spread = _mm512_srai_epi32::<31>(sign);
@@ -216,7 +220,7 @@ unsafe impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    fn prefetch(self, at: &f64) {
+    fn prefetch<T>(self, at: &T) {
         // SAFETY: token; a prefetch has no architectural effect, and the address is a reference.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(at).cast()) }
     }

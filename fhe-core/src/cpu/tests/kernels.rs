@@ -158,12 +158,16 @@ fn keyswitch_digits_follow_the_definition() {
     let mut words: Vec<u64> = (0..2000).map(|_| random.next()).collect();
     words.extend([0, 1, u64::MAX, 1 << 47, (1 << 47) - 1, 0x8888_8000_0000_0000, 0x7fff_8000_0000_0000]);
     words.extend((0..16).map(|i| (i << 60) | (8 << 56) | (8 << 52)));
+    words.resize(words.len().next_multiple_of(32), 0);
     for (ks_base_log, ks_level_count) in [(4, 4), (3, 5), (6, 3), (2, 8), (15, 2)] {
         let geometry = Geometry { ks_base_log, ks_level_count, ..geometry(1, 2048, 23) };
-        let mut digits = vec![0; words.len() * ks_level_count as usize];
-        decompose(&geometry, &words, &mut digits);
-        for (&word, digits) in words.iter().zip(digits.chunks_exact(ks_level_count as usize)) {
-            let digits: Vec<i64> = digits.iter().map(|&d| -i64::from(d.cast_signed())).collect();
+        let (blocks, _) = words.as_chunks();
+        let mut digits = vec![0; 32 * ks_level_count as usize];
+        for (block, &word) in blocks.iter().flat_map(|block| std::iter::repeat(block).zip(block)) {
+            decompose(&geometry, block, &mut digits);
+            let at = block.iter().position(|other| *other == word).unwrap();
+            let levels = digits.chunks_exact(32).map(|level| -i64::from(level[at].cast_signed()));
+            let digits: Vec<i64> = levels.collect();
             assert_eq!(digits, naive_digits(word, ks_base_log, ks_level_count), "{word:#x}");
             let sum = digits.iter().zip(0..).fold(0u64, |sum, (&digit, i)| {
                 let weight = 64 - ks_base_log * (ks_level_count - i);

@@ -53,7 +53,7 @@ fn every_operation_with_all_clear_8_bit_operands() {
 
 #[test]
 fn shifts_by_all_clear_amounts() {
-    for ty in [8, 16, 64].into_iter().flat_map(|bits| [Type::Uint(bits), Type::Int(bits)]) {
+    for ty in [2, 6, 8, 12, 16, 24, 64].into_iter().flat_map(|bits| [Type::Uint(bits), Type::Int(bits)]) {
         for op in [ShiftOp::Left, ShiftOp::Right, ShiftOp::RotateLeft, ShiftOp::RotateRight] {
             for amount in 0..256 {
                 let mut circuit = circuit(

@@ -1,6 +1,7 @@
 //! Operations on many operands: sum, count, all, any.
 
 use super::*;
+use crate::types::Bits;
 
 fn inputs(b: &mut Builder, ty: Type, number: usize) -> Vec<Word> {
     (0..number).map(|i| Word::input(b, i as u32, ty)).collect()
@@ -9,7 +10,7 @@ fn inputs(b: &mut Builder, ty: Type, number: usize) -> Vec<Word> {
 #[test]
 fn sums_of_many_values() {
     let mut numbers = Numbers(6);
-    for (ty, form) in [8, 32, 64].into_iter().flat_map(|bits| FORMS.map(|form| (Type::Uint(bits), form))) {
+    for (ty, form) in [2, 8, 22, 32, 64].into_iter().flat_map(|bits| FORMS.map(|form| (Type::Uint(bits), form))) {
         for number in [1, 2, 3, 4, 5, 6, 7, 8, 13, 40] {
             let build = |b: &mut Builder| {
                 let words = inputs(b, ty, number);
@@ -17,10 +18,9 @@ fn sums_of_many_values() {
             };
             let mut circuit = circuit(build, "sum");
             for round in 0..50 {
-                let values: Vec<u64> = (0..number)
-                    .map(|_| if round == 0 { ty.truncate(u64::MAX) } else { ty.truncate(numbers.next()) })
-                    .collect();
-                let expected = ty.truncate(values.iter().fold(0, |sum, x| sum.wrapping_add(*x)));
+                let values: Vec<u64> =
+                    (0..number).map(|_| if round == 0 { cut(ty, u64::MAX) } else { cut(ty, numbers.next()) }).collect();
+                let expected = cut(ty, values.iter().fold(0, |sum, x| sum.wrapping_add(*x)));
                 assert_eq!(circuit.run(&values), expected, "{ty} {form:?} {values:?}");
             }
         }
@@ -74,7 +74,7 @@ fn truth_values_of_many() {
             assert_eq!(all.run(&row), u64::from(count == number as u64), "all of {number}");
             assert_eq!(any.run(&row), u64::from(count > 0), "any of {number}");
             for (ty, circuit) in &mut counts {
-                assert_eq!(circuit.run(&row), ty.truncate(count), "{ty}: count of {number}");
+                assert_eq!(circuit.run(&row), cut(*ty, count), "{ty}: count of {number}");
             }
         }
     }
@@ -112,7 +112,7 @@ fn operands_that_do_not_go_together_are_errors() {
     let mut b = Builder::new();
     let (x, y) = (Word::input(&mut b, 0, Type::Uint(8)), Word::input(&mut b, 1, Type::Uint(16)));
     let sum = ops::add(&mut b, &x, &y, Form::Throughput);
-    assert_eq!(sum.as_constant(), Some(0));
+    assert_eq!(sum.as_constant(), Some(Bits::ZERO));
     assert!(b.check().is_err());
     let _ = ops::select(&mut b, &x, &y, &y);
     assert!(b.check().is_err());

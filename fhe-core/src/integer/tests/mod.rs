@@ -1,14 +1,16 @@
 //! Every operation against plain integers, and the table of its costs.
 
+mod array;
 mod costs;
 mod exhaustive;
 mod many;
+mod table;
 mod wide;
 
 use crate::circuit::Builder;
 use crate::integer::testing::{Circuit, cost};
 use crate::integer::{self as ops, Form, ShiftOp, Word};
-use crate::types::Type;
+use crate::types::{Bits, Type};
 
 const FORMS: [Form; 2] = [Form::Throughput, Form::Latency];
 
@@ -41,7 +43,32 @@ fn clear_shift(op: ShiftOp, ty: Type, x: u64, amount: u64) -> u64 {
         ShiftOp::RotateLeft => u128::from(x) << amount | u128::from(x) >> (width - amount),
         ShiftOp::RotateRight => u128::from(x) >> amount | u128::from(x) << (width - amount),
     };
-    ty.truncate(bits as u64)
+    cut(ty, bits as u64)
+}
+
+/// Truncated; by zero the quotient has all bits set, or is 1 for a negative dividend, and the remainder is the dividend.
+fn div_rem(ty: Type, x: u64, y: u64) -> (u64, u64) {
+    let (dividend, divisor) = (number(ty, x), number(ty, y));
+    if divisor == 0 {
+        return (if dividend < 0 { 1 } else { cut(ty, u64::MAX) }, x);
+    }
+    (cut(ty, (dividend / divisor) as u64), cut(ty, (dividend % divisor) as u64))
+}
+
+/// The exact product of 64-bit values does not always fit 128 bits with a sign, so large ones are cut to the largest.
+fn product(ty: Type, x: u64, y: u64) -> i128 {
+    number(ty, x).checked_mul(number(ty, y)).unwrap_or(i128::MAX)
+}
+
+/// The nearest value of the type.
+fn saturated(ty: Type, exact: i128) -> u64 {
+    let magnitude = 1i128 << (ty.bits() - u32::from(ty.is_signed()));
+    let lowest = if ty.is_signed() { -magnitude } else { 0 };
+    cut(ty, exact.clamp(lowest, magnitude - 1) as u64)
+}
+
+fn overflows(ty: Type, exact: i128) -> u64 {
+    u64::from(exact != number(ty, saturated(ty, exact)))
 }
 
 macro_rules! binary {
@@ -53,12 +80,35 @@ macro_rules! binary {
 /// All operations on two operands of one type.
 fn binaries() -> Vec<Binary> {
     vec![
-        binary!("add", ops::add, |ty, x, y| ty.truncate(x.wrapping_add(y))),
-        binary!("sub", ops::sub, |ty, x, y| ty.truncate(x.wrapping_sub(y))),
-        binary!("mul", ops::mul, |ty, x, y| ty.truncate(x.wrapping_mul(y))),
+        binary!("add", ops::add, |ty, x, y| cut(ty, x.wrapping_add(y))),
+        binary!("sub", ops::sub, |ty, x, y| cut(ty, x.wrapping_sub(y))),
+        binary!("mul", ops::mul, |ty, x, y| cut(ty, x.wrapping_mul(y))),
         binary!("and", |b, x, y, _| ops::and(b, x, y), |_, x, y| x & y),
         binary!("or", |b, x, y, _| ops::or(b, x, y), |_, x, y| x | y),
         binary!("xor", |b, x, y, _| ops::xor(b, x, y), |_, x, y| x ^ y),
+        binary!("div", |b, x, y, form| ops::div_rem(b, x, y, form).0, |ty, x, y| div_rem(ty, x, y).0),
+        binary!("rem", |b, x, y, form| ops::div_rem(b, x, y, form).1, |ty, x, y| div_rem(ty, x, y).1),
+        binary!("saturating_add", ops::saturating_add, |ty, x, y| saturated(ty, number(ty, x) + number(ty, y))),
+        binary!("saturating_sub", ops::saturating_sub, |ty, x, y| saturated(ty, number(ty, x) - number(ty, y))),
+        binary!("saturating_mul", ops::saturating_mul, |ty, x, y| saturated(ty, product(ty, x, y))),
+        binary!("add_overflows", |b, x, y, form| ops::overflowing_add(b, x, y, form).1, |ty, x, y| {
+            overflows(ty, number(ty, x) + number(ty, y))
+        }),
+        binary!("sub_overflows", |b, x, y, form| ops::overflowing_sub(b, x, y, form).1, |ty, x, y| {
+            overflows(ty, number(ty, x) - number(ty, y))
+        }),
+        binary!("mul_overflows", |b, x, y, form| ops::overflowing_mul(b, x, y, form).1, |ty, x, y| {
+            overflows(ty, product(ty, x, y))
+        }),
+        binary!("overflowing_add", |b, x, y, form| ops::overflowing_add(b, x, y, form).0, |ty, x, y| {
+            cut(ty, x.wrapping_add(y))
+        }),
+        binary!("overflowing_sub", |b, x, y, form| ops::overflowing_sub(b, x, y, form).0, |ty, x, y| {
+            cut(ty, x.wrapping_sub(y))
+        }),
+        binary!("overflowing_mul", |b, x, y, form| ops::overflowing_mul(b, x, y, form).0, |ty, x, y| {
+            cut(ty, x.wrapping_mul(y))
+        }),
         binary!("min", ops::min, |ty, x, y| if number(ty, x) < number(ty, y) { x } else { y }),
         binary!("max", ops::max, |ty, x, y| if number(ty, x) > number(ty, y) { x } else { y }),
         binary!("eq", |b, x, y, _| ops::eq(b, x, y), |_, x, y| u64::from(x == y)),
@@ -115,6 +165,16 @@ fn cost_of(build: impl FnOnce(&mut Builder) -> Vec<Word>) -> (usize, usize) {
     cost(&b, &outputs.iter().collect::<Vec<_>>())
 }
 
+/// Clear values as their bits.
+fn bits_of(values: &[u64]) -> Vec<Bits> {
+    values.iter().map(|&value| Bits::from(value)).collect()
+}
+
+/// The low bits of `value` that `ty` has; the interpreter takes 64 bits at most.
+fn cut(ty: Type, value: u64) -> u64 {
+    if ty.bits() >= 64 { value } else { value & ((1 << ty.bits()) - 1) }
+}
+
 /// `SplitMix64`: reproducible numbers without a dependency.
 struct Numbers(u64);
 
@@ -141,7 +201,7 @@ fn edges(ty: Type) -> Vec<u64> {
         0xaaaa_aaaa_aaaa_aaaa,
         0x9c9c_3c3c_1b1b_e4e4,
     ]);
-    let mut values: Vec<u64> = values.into_iter().map(|value| ty.truncate(value)).collect();
+    let mut values: Vec<u64> = values.into_iter().map(|value| cut(ty, value)).collect();
     values.sort_unstable();
     values.dedup();
     values

@@ -3,7 +3,9 @@
 use super::*;
 
 fn types() -> impl Iterator<Item = Type> {
-    [8, 16, 32, 64].into_iter().flat_map(|bits| [Type::Uint(bits), Type::Int(bits)])
+    [2, 4, 6, 8, 10, 12, 14, 16, 22, 32, 40, 50, 62, 64]
+        .into_iter()
+        .flat_map(|bits| [Type::Uint(bits), Type::Int(bits)])
 }
 
 /// Pairs of edge values, equal values and random values.
@@ -13,8 +15,8 @@ fn pairs(ty: Type, numbers: &mut Numbers) -> Vec<(u64, u64)> {
     for _ in 0..600 {
         let mut pick = |values: &[u64]| values[(numbers.next() % values.len() as u64) as usize];
         pairs.push((pick(&edges), pick(&edges)));
-        let (x, y) = (ty.truncate(numbers.next()), ty.truncate(numbers.next()));
-        pairs.extend([(x, y), (x, ty.truncate(x ^ 1 << (y % 64))), (x, ty.truncate(x.wrapping_add(y % 7)))]);
+        let (x, y) = (cut(ty, numbers.next()), cut(ty, numbers.next()));
+        pairs.extend([(x, y), (x, cut(ty, x ^ 1 << (y % 64))), (x, cut(ty, x.wrapping_add(y % 7)))]);
     }
     pairs
 }
@@ -78,7 +80,7 @@ fn every_operation_on_stale_operands() {
                     let mut circuit = circuit(build, op.name);
                     for _ in 0..20 {
                         let (x, y, other) = (numbers.next(), numbers.next(), numbers.next());
-                        let (x, y, other) = (ty.truncate(x), ty.truncate(y), ty.truncate(other));
+                        let (x, y, other) = (cut(ty, x), cut(ty, y), cut(ty, other));
                         for flag in 0..2 {
                             let chosen = |value, side| if flag == 1 && sides & side == side { other } else { value };
                             let expected = (op.clear)(ty, chosen(x, 1), chosen(y, 2));
@@ -124,8 +126,8 @@ fn every_operation_on_extended_operands() {
                 };
                 let mut circuit = circuit(build, op.name);
                 for _ in 0..200 {
-                    let (x, y) = (from.truncate(numbers.next()), to.truncate(numbers.next()));
-                    let extended = to.truncate(number(from, x) as u64);
+                    let (x, y) = (cut(from, numbers.next()), cut(to, numbers.next()));
+                    let extended = cut(to, number(from, x) as u64);
                     for y in [y, extended] {
                         let expected = (op.clear)(to, extended, y);
                         assert_eq!(circuit.run(&[x, y]), expected, "{from} {form:?} {} {x:#x} {y:#x}", op.name);
@@ -141,7 +143,7 @@ fn every_operation_with_clear_operands() {
     let mut numbers = Numbers(4);
     for ty in types() {
         let mut clears = edges(ty);
-        clears.extend((0..20).map(|_| ty.truncate(numbers.next())));
+        clears.extend((0..20).map(|_| cut(ty, numbers.next())));
         for (i, &clear) in clears.iter().enumerate() {
             let form = FORMS[i % 2];
             for (op, second) in all_binaries(ty) {
@@ -150,9 +152,9 @@ fn every_operation_with_clear_operands() {
                     (op.build)(b, &x, &Word::constant(second, clear), form)
                 };
                 let mut circuit = circuit(build, op.name);
-                for x in [clear, ty.truncate(clear.wrapping_add(1)), ty.truncate(clear.wrapping_sub(1)), 0]
+                for x in [clear, cut(ty, clear.wrapping_add(1)), cut(ty, clear.wrapping_sub(1)), 0]
                     .into_iter()
-                    .chain((0..6).map(|_| ty.truncate(numbers.next())))
+                    .chain((0..6).map(|_| cut(ty, numbers.next())))
                 {
                     assert_eq!(circuit.run(&[x]), (op.clear)(ty, x, clear), "{ty} {} {x:#x} {clear:#x}", op.name);
                 }
@@ -173,8 +175,8 @@ fn casts_truncate_and_extend() {
             },
             "cast",
         );
-        for x in edges(from).into_iter().chain((0..20).map(|_| from.truncate(numbers.next()))) {
-            assert_eq!(circuit.run(&[x]), to.truncate(number(from, x) as u64), "{from} to {to}: {x:#x}");
+        for x in edges(from).into_iter().chain((0..20).map(|_| cut(from, numbers.next()))) {
+            assert_eq!(circuit.run(&[x]), cut(to, number(from, x) as u64), "{from} to {to}: {x:#x}");
         }
     }
 }
@@ -203,7 +205,7 @@ fn amounts_of_other_widths_are_taken_modulo_the_width() {
             };
             let mut circuit = circuit(build, op.name);
             for amount in 0..256 {
-                let (x, amount) = (ty.truncate(numbers.next()), amount_ty.truncate(amount | numbers.next() << 8));
+                let (x, amount) = (cut(ty, numbers.next()), cut(amount_ty, amount | numbers.next() << 8));
                 assert_eq!(
                     circuit.run(&[x, amount]),
                     (op.clear)(ty, x, amount),
@@ -220,7 +222,7 @@ fn every_operation_on_extended_and_clear_operands() {
     let mut numbers = Numbers(9);
     for (from, to) in [(Type::Uint(8), Type::Uint(32)), (Type::Int(8), Type::Int(64)), (Type::Bool, Type::Int(16))] {
         let mut clears = edges(to);
-        clears.extend((0..30).map(|_| to.truncate(numbers.next())));
+        clears.extend((0..30).map(|_| cut(to, numbers.next())));
         for (i, &clear) in clears.iter().enumerate() {
             let form = FORMS[i % 2];
             for (op, second) in all_binaries(to) {
@@ -236,7 +238,7 @@ fn every_operation_on_extended_and_clear_operands() {
                 };
                 let (mut right, mut left) = (circuit(right, op.name), circuit(left, op.name));
                 for x in edges(from) {
-                    let value = to.truncate(number(from, x) as u64);
+                    let value = cut(to, number(from, x) as u64);
                     assert_eq!(right.run(&[x]), (op.clear)(to, value, clear), "{from} {} {x:#x} {clear:#x}", op.name);
                     assert_eq!(left.run(&[x]), (op.clear)(to, clear, value), "{from} {} {clear:#x} {x:#x}", op.name);
                 }
@@ -280,7 +282,7 @@ fn every_operation_on_operands_that_share_leaves() {
                 };
                 let mut circuit = circuit(build, op.name);
                 for _ in 0..50 {
-                    let row = [ty.truncate(numbers.next()), numbers.next() & 1];
+                    let row = [cut(ty, numbers.next()), numbers.next() & 1];
                     let [x, y] = [operands[0].run(&row), operands[1].run(&row)];
                     assert_eq!(circuit.run(&row), (op.clear)(ty, x, y), "{ty} {form:?} {} {x:#x} {y:#x}", op.name);
                 }

@@ -1,9 +1,9 @@
 //! Operations on integers on both sides: many at a time, and one.
 
 use anyhow::{Context as _, Result, ensure};
-use fhe_benches::catalogue::OPERATIONS;
 use fhe_benches::sampling::sample;
-use fhe_core::{Engine, Form, Program, RunOptions, Type};
+use fhe_core::{Bits, Engine, Form, Program, RunOptions, Type};
+use fhe_tests::catalogue::Operation;
 use fhe_tests::clear;
 use fhe_tests::conformance::Random;
 use tfhe::core_crypto::gpu::CudaStreams;
@@ -39,7 +39,7 @@ pub fn ours(context: &mut Context) -> Result<Vec<Ours>> {
     let (client, key) = context.keys()?;
     let engine = Engine::new(context.open(Kernel::ALL[0])?, key)?;
     let measure = |(name, bits): (&'static str, u32)| {
-        let operation = OPERATIONS.iter().find(|known| known.name == name).context("an operation of the catalogue")?;
+        let operation = Operation::find(name).context("an operation of the catalogue")?;
         let program = operation.program(Type::Uint(bits))?;
         let rows = context.sizes.rows.map_or_else(|| rows(&engine, &program), Ok)?;
         let per_second = |rows, form| {
@@ -123,7 +123,7 @@ fn measure(context: &Context, peer: &Peer, ours: &Ours, threads: usize) -> Resul
     for _ in 0..threads {
         let streams = peer.streams();
         let types = graph.inputs().iter().map(|port| graph.ty(port.node));
-        let values: Vec<u64> = types.map(|ty| ty.truncate(random.word())).collect();
+        let values: Vec<u64> = types.map(|ty| random.word() & (u64::MAX >> (64 - ty.bits().min(64)))).collect();
         let encrypt = |&value: &u64| {
             let radix = peer.client.encrypt_radix(value, ours.blocks());
             Integer::from_radix_ciphertext(&radix, &streams)
@@ -132,7 +132,9 @@ fn measure(context: &Context, peer: &Peer, ours: &Ours, threads: usize) -> Resul
         let results = apply(peer, ours, &inputs, &streams)?;
         let found: Vec<u64> =
             results.iter().map(|result| peer.client.decrypt_radix(&result.to_radix_ciphertext(&streams))).collect();
-        let wanted = clear::evaluate(graph, &values);
+        let bits: Vec<Bits> = values.iter().map(|&value| Bits::from(value)).collect();
+        let wanted = clear::evaluate(graph, &bits);
+        let found: Vec<Bits> = found.into_iter().map(Bits::from).collect();
         ensure!(found == wanted, "{} of {values:?}: the peer's {found:?} instead of {wanted:?}", ours.name);
         parts.push(Part { streams, inputs });
     }
