@@ -13,7 +13,6 @@ const SAMPLES: usize = 1000;
 const NIGHTLY: usize = 10_000;
 
 #[test]
-#[ignore = "takes minutes: cargo test --release --test noise -- --ignored"]
 fn noise_is_that_of_the_formulas_and_of_tfhe() {
     let samples = std::env::var("FHE_NOISE_SAMPLES").map_or(SAMPLES, |count| count.parse().expect("a number"));
     let f = Fixture::open(Kind::Encrypted, CpuBackend::new()).expect("every machine has a CPU");

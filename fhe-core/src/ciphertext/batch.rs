@@ -31,6 +31,9 @@ impl Batch {
 
     /// Adds a column.
     ///
+    /// Noise is counted as if different columns were encrypted independently. To use a value twice, read one input twice
+    /// in the program instead of adding its ciphertexts under two names.
+    ///
     /// # Errors
     /// [`Error::BadName`] for a name that is empty or used twice; [`Error::RowCount`] and
     /// [`Error::ParameterMismatch`] if the column differs from those before it in rows or scheme.

@@ -69,15 +69,22 @@ impl Block {
         self
     }
 
-    /// This block as scale·x + offset, where the coefficients of x have no common divisor and its constant is 0: what a
-    /// lookup needs to see of it, with less noise and fewer values. The scale is 1 or more.
+    /// This block as scale·x + offset, where the coefficients of x have no common divisor, the first is positive, and its
+    /// constant is 0: what a lookup needs to see of it, with less noise and fewer values. The scale is not 0.
     pub(crate) fn reduced(&self) -> (Self, i64, i64) {
-        let scale = self.terms.iter().fold(0, |divisor, &(_, c)| gcd(divisor, i64::from(c).abs())).max(1);
+        let divisor = self.terms.iter().fold(0, |divisor, &(_, c)| gcd(divisor, i64::from(c).abs())).max(1);
+        let scale = if self.terms.first().is_some_and(|term| term.1 < 0) { -divisor } else { divisor };
         let terms = self.terms.iter().map(|&(leaf, c)| (leaf, (i64::from(c) / scale) as i32)).collect();
-        // Values between multiples of the scale are not met, whatever the bounds say.
-        let low = (self.low - self.constant).div_euclid(scale) + i64::from((self.low - self.constant) % scale != 0);
-        let high = (self.high - self.constant).div_euclid(scale);
+        let (low, high) = (self.low - self.constant, self.high - self.constant);
+        let (low, high) = if scale < 0 { (-high, -low) } else { (low, high) };
+        // Values between multiples of the divisor are not met, whatever the bounds say.
+        let (low, high) = (low.div_euclid(divisor) + i64::from(low % divisor != 0), high.div_euclid(divisor));
         (Self { terms, constant: 0, low, high: high.max(low) }, scale, self.constant)
+    }
+
+    /// The same value, written with other leaves.
+    pub(crate) fn with_terms(&self, terms: Vec<(LeafId, i32)>) -> Self {
+        Self { terms, ..*self }
     }
 
     pub(crate) fn terms(&self) -> &[(LeafId, i32)] {

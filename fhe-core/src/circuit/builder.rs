@@ -140,9 +140,11 @@ impl Builder {
     }
 
     fn push_lookup(&mut self, x: &Block, values: Vec<i64>) -> Block {
-        let (low, high) = values.iter().fold((i64::MAX, i64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
-        if low == high {
-            return Block::constant(low);
+        // Tables that differ by a constant or a sign are one bootstrap, and so one leaf: its noise is the same in both.
+        let (values, sign, offset) = canonical(&values);
+        let high = values.iter().copied().max().unwrap_or(0);
+        if high == 0 {
+            return Block::constant(offset);
         }
         let (constant, span) = (x.offset() - x.low(), x.high() - x.low());
         let form = *self.form_ids.entry((x.terms().to_vec(), constant, span)).or_insert_with(|| {
@@ -163,8 +165,16 @@ impl Builder {
             self.lookup_ids.insert((form, values), leaf);
             leaf
         };
-        Block::leaf(leaf, low, high)
+        &(&Block::leaf(leaf, 0, high) * sign) + offset
     }
+}
+
+/// A table as sign·values + constant, with a smallest value of 0, the same values for all tables of which that is true.
+pub(crate) fn canonical(values: &[i64]) -> (Vec<i64>, i64, i64) {
+    let (low, high) = values.iter().fold((i64::MAX, i64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+    let rising = values.iter().map(|v| v - low);
+    let falling = values.iter().map(|v| high - v);
+    if rising.clone().le(falling.clone()) { (rising.collect(), 1, low) } else { (falling.collect(), -1, high) }
 }
 
 /// The part whose refreshment does most for a sum: the noisiest one that is not fresh, else one that shares a leaf with

@@ -2,7 +2,9 @@
 
 mod block;
 mod builder;
+mod noise;
 mod optimise;
+mod packing;
 mod plan;
 
 pub use block::Block;

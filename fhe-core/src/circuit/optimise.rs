@@ -1,7 +1,10 @@
 //! Passes over a circuit before it is planned: dead code, and tables of tables.
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::circuit::block::{Block, LeafId};
 use crate::circuit::builder::{Builder, Form, FormId, Leaf, Source, paired_sum};
+use crate::circuit::noise::quieten;
 use crate::torus::BOXES;
 
 /// How many functions one bootstrap evaluates on inputs `0..=span`: F with F·(span + 1) <= 16, a power of two.
@@ -21,22 +24,51 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// Takes the circuit, drops what no output needs, and composes tables of tables.
-    pub(crate) fn optimise(builder: Builder, outputs: &[Block]) -> Self {
+    /// Takes the circuit, drops what no output needs, composes tables of tables, and keeps the noise within its bound.
+    pub(crate) fn optimise(builder: Builder, outputs: &mut [Block]) -> Self {
         let Builder { leaves, forms, operations, .. } = builder;
         let mut net = Self { uses: vec![0; leaves.len()], leaves, forms, operations };
         net.count_uses(outputs);
         for form in 0..net.forms.len() {
             net.try_compose(form as FormId);
         }
-        net.count_uses(outputs);
+        net.number(outputs);
+        quieten(&mut net, outputs);
         net
+    }
+
+    /// Makes lookups that have become equal one, and forms over them.
+    fn number(&mut self, outputs: &mut [Block]) {
+        let mut names: Vec<LeafId> = (0..self.leaves.len() as LeafId).collect();
+        let mut forms: HashMap<(Vec<(LeafId, i32)>, i64, i64), FormId> = HashMap::new();
+        let mut lookups: HashMap<(FormId, Vec<i64>), LeafId> = HashMap::new();
+        // A form only reads leaves of forms before it.
+        for id in 0..self.forms.len() {
+            let form = &mut self.forms[id];
+            let moved = std::mem::take(&mut form.lookups);
+            form.terms = renamed(&form.terms, &names);
+            let key = (form.terms.clone(), form.constant, form.span);
+            let target = *forms.entry(key).or_insert(id as FormId);
+            for leaf in moved {
+                let values = self.values(leaf).to_vec();
+                let known = *lookups.entry((target, values.clone())).or_insert(leaf);
+                names[leaf as usize] = known;
+                if known == leaf {
+                    self.leaves[leaf as usize].source = Source::Lookup { form: target, values };
+                    self.forms[target as usize].lookups.push(leaf);
+                }
+            }
+        }
+        for block in outputs.iter_mut() {
+            *block = block.with_terms(renamed(block.terms(), &names));
+        }
+        self.count_uses(outputs);
     }
 
     /// Recounts the uses from the outputs backwards and drops dead lookups.
     ///
     /// A form only reads leaves that existed before it, so one pass over the forms in reverse suffices.
-    fn count_uses(&mut self, outputs: &[Block]) {
+    pub(crate) fn count_uses(&mut self, outputs: &[Block]) {
         self.uses.fill(0);
         for &(leaf, _) in outputs.iter().flat_map(Block::terms) {
             self.uses[leaf as usize] += 1;
@@ -47,6 +79,14 @@ impl Net {
             if !form.lookups.is_empty() {
                 form.terms.iter().for_each(|&(leaf, _)| uses[leaf as usize] += 1);
             }
+        }
+    }
+
+    /// The form that a leaf is a lookup on.
+    pub(crate) fn form_of(&self, leaf: LeafId) -> Option<FormId> {
+        match self.leaves[leaf as usize].source {
+            Source::Lookup { form, .. } => Some(form),
+            Source::Input { .. } => None,
         }
     }
 
@@ -73,10 +113,7 @@ impl Net {
         if form.lookups.is_empty() {
             return;
         }
-        let mut sources = form.terms.iter().map(|&(leaf, _)| match &self.leaves[leaf as usize].source {
-            Source::Lookup { form, .. } => Some(*form),
-            Source::Input { .. } => None,
-        });
+        let mut sources = form.terms.iter().map(|&(leaf, _)| self.form_of(leaf));
         let Some(Some(inner)) = sources.next() else { return };
         if !sources.all(|source| source == Some(inner)) {
             return;
@@ -105,6 +142,19 @@ impl Net {
         lookups.extend(moved);
     }
 
+    /// A new lookup on a form, or the one that is there.
+    pub(crate) fn push_lookup(&mut self, form: FormId, values: Vec<i64>) -> LeafId {
+        let known = self.forms[form as usize].lookups.iter().find(|&&leaf| self.values(leaf) == values);
+        if let Some(&leaf) = known {
+            return leaf;
+        }
+        let leaf = self.leaves.len() as LeafId;
+        self.leaves.push(Leaf { source: Source::Lookup { form, values } });
+        self.uses.push(0);
+        self.forms[form as usize].lookups.push(leaf);
+        leaf
+    }
+
     /// The tables of `outer` as functions of the value of `inner`; `None` if one of them does not fit there.
     fn composed(&self, outer: FormId, inner: FormId) -> Option<Vec<Vec<i64>>> {
         let form = &self.forms[outer as usize];
@@ -129,6 +179,15 @@ impl Net {
     }
 }
 
+/// Terms under other names, equal ones added up.
+fn renamed(terms: &[(LeafId, i32)], names: &[LeafId]) -> Vec<(LeafId, i32)> {
+    let mut sums = BTreeMap::new();
+    for &(leaf, coefficient) in terms {
+        *sums.entry(names[leaf as usize]).or_insert(0) += coefficient;
+    }
+    sums.into_iter().filter(|&(_, coefficient)| coefficient != 0).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +209,7 @@ mod tests {
         let dead = b.lookup(&x, |v| v / 2);
         b.lookup(&(&dead + &x), |v| v & 1);
         let live = b.lookup(&x, |v| v & 1);
-        let net = Net::optimise(b, &[live]);
+        let net = Net::optimise(b, &mut [live]);
         assert_eq!(bootstraps(&net), 1);
     }
 
@@ -160,10 +219,27 @@ mod tests {
         let x = b.input(0, 0, 0..=15);
         let (low, high) = (b.lookup(&x, |v| v & 3), b.lookup(&x, |v| v >> 2));
         let at_least_8 = b.lookup_sum(&[(&high, 4), (&low, 1)], 0, |v| i64::from(v >= 8));
-        let net = Net::optimise(b, std::slice::from_ref(&at_least_8));
+        let mut outputs = [at_least_8];
+        let net = Net::optimise(b, &mut outputs);
         assert_eq!(bootstraps(&net), 1);
-        let (leaf, _) = at_least_8.terms()[0];
+        let (leaf, _) = outputs[0].terms()[0];
         assert_eq!(net.values(leaf), (0..16).map(|v| i64::from(v >= 8)).collect::<Vec<_>>());
+    }
+
+    /// 3·x and 3·y have the norm 6 if x and y are one output, √18 if they are two.
+    #[test]
+    fn outputs_that_become_the_same_are_one() {
+        let mut b = Builder::new();
+        let (x, y) = (b.input(0, 0, 0..=15), b.input(0, 1, 0..=1));
+        let bit = b.lookup(&x, |v| v >> 3);
+        let complement = b.lookup(&x, |v| 1 - (v >> 3));
+        assert_eq!(complement.terms()[0].0, bit.terms()[0].0, "a table and its complement are one leaf");
+        let same = b.lookup(&bit, |v| 1 - v);
+        let sum = b.lookup_sum(&[(&bit, 3), (&same, -3), (&y, 1)], 0, |v| v & 1);
+        let net = Net::optimise(b, &mut [sum]);
+        let norm2 = |form: &Form| form.terms.iter().map(|term| term.1.pow(2)).sum::<i32>();
+        let live = net.forms.iter().filter(|form| !form.lookups.is_empty());
+        assert_eq!(live.map(norm2).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
@@ -171,8 +247,8 @@ mod tests {
         let mut b = Builder::new();
         let x = b.input(0, 0, 0..=15);
         let bit = b.lookup(&x, |v| i64::from(v > 4));
-        let outputs: Vec<Block> = (1..=8).map(|k| b.lookup(&bit, |v| k * v)).collect();
-        let net = Net::optimise(b, &outputs);
+        let mut outputs: Vec<Block> = (1..=8).map(|k| b.lookup(&bit, |v| k * v * v)).collect();
+        let net = Net::optimise(b, &mut outputs);
         assert_eq!(bootstraps(&net), 2, "eight functions of one bit share a bootstrap");
     }
 }

@@ -5,8 +5,10 @@ use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 
 use crate::circuit::block::{Block, LeafId};
-use crate::circuit::builder::{Builder, Form, FormId, MAX_NORM2, Source, paired_sum};
-use crate::circuit::optimise::{Net, functions_per_bootstrap};
+use crate::circuit::builder::{Builder, FormId, Source, paired_sum};
+use crate::circuit::noise::Noise;
+use crate::circuit::optimise::Net;
+use crate::circuit::packing::{Bootstrap, bootstraps, output_bias};
 use crate::error::{Error, Result};
 use crate::lookup::{LinearForms, Lookup, LookupOutput, LookupTable, Term};
 use crate::params::Scheme;
@@ -85,7 +87,7 @@ impl Plan {
             }
         }
         builder.check()?;
-        let net = Net::optimise(builder, &outputs);
+        let net = Net::optimise(builder, &mut outputs);
         verify(&net)?;
         Ok(Planner::new(net).plan(inputs, &outputs))
     }
@@ -164,18 +166,13 @@ fn fmt_form(f: &mut fmt::Formatter<'_>, terms: &[Term], constant: u64) -> fmt::R
 fn verify(net: &Net) -> Result<()> {
     for form in net.forms.iter().filter(|form| !form.lookups.is_empty()) {
         let operation = || net.operations.get(form.operation as usize).cloned().unwrap_or_default();
-        let norm2: u64 = form.terms.iter().map(|&(_, c)| u64::from(c.unsigned_abs()).pow(2)).sum();
-        if norm2 > MAX_NORM2 {
-            let (norm, max) = ((norm2 as f64).sqrt(), (MAX_NORM2 as f64).sqrt());
-            return Err(Error::NoiseTooHigh { operation: operation(), norm, max });
-        }
         let fits =
             |&leaf: &LeafId| net.values(leaf).len() as i64 == form.span + 1 && paired_sum(net.values(leaf)).is_some();
         if !form.lookups.iter().all(fits) {
             return Err(Error::DegreeTooHigh { operation: operation(), low: 0, high: form.span, boxes: BOXES });
         }
     }
-    Ok(())
+    Noise::new(net).verify()
 }
 
 struct Planner {
@@ -229,13 +226,16 @@ impl Planner {
         for block in outputs {
             self.push_form(&mut output_forms, block.terms(), block.offset());
         }
-        let bounds = |block: &Block| OutputBlock { degree: block.high() as u8, norm2: block.norm2() as u32 };
+        let mut noise = Noise::new(&self.net);
+        let bounds =
+            |block: &Block| OutputBlock { degree: block.high() as u8, norm2: noise.norm2(block.terms()) as u32 };
+        let output_blocks = outputs.iter().map(bounds).collect();
         Plan {
             inputs: input_slots,
             tables: self.tables,
             levels,
             outputs: output_forms,
-            output_blocks: outputs.iter().map(bounds).collect(),
+            output_blocks,
             slots: self.slots as usize,
             operations: self.net.operations,
         }
@@ -276,37 +276,20 @@ impl Planner {
             self.free.extend(self.slot[leaf as usize].map(Reverse));
         }
         for (index, &id) in ids.iter().enumerate() {
-            let form = self.net.forms[id as usize].clone();
-            self.push_lookups(&mut level.lookups, index as u32, &form);
+            self.push_lookups(&mut level.lookups, index as u32, id);
         }
         level
     }
 
-    /// Packs the tables of one form into as few bootstraps as its range allows.
-    fn push_lookups(&mut self, lookups: &mut Vec<Lookup>, input: u32, form: &Form) {
-        let mut distinct: Vec<(Vec<i64>, Vec<LeafId>)> = Vec::new();
-        for &leaf in &form.lookups {
-            let values = self.net.values(leaf);
-            match distinct.iter_mut().find(|(known, _)| known == values) {
-                Some((_, leaves)) => leaves.push(leaf),
-                None => distinct.push((values.to_vec(), vec![leaf])),
-            }
-        }
-        let functions = functions_per_bootstrap(form.span);
-        for group in distinct.chunks(functions) {
-            // As many boxes per function as the group leaves room for.
-            let stride = BOXES / group.len().next_power_of_two();
-            let mut boxes = [0; BOXES];
-            let mut outputs = Vec::new();
-            for (function, (values, leaves)) in group.iter().enumerate() {
-                let bias = output_bias(values);
-                for (entry, &value) in boxes[function * stride..].iter_mut().zip(values) {
-                    *entry = encode(value).wrapping_sub(bias);
-                }
-                let at = (function * stride) as u32;
-                outputs.extend(leaves.iter().map(|&leaf| LookupOutput { at, slot: self.take_slot(leaf) }));
-            }
-            let table = self.table(boxes, form.span as usize + 1);
+    /// The bootstraps of all tables on one form.
+    fn push_lookups(&mut self, lookups: &mut Vec<Lookup>, input: u32, id: FormId) {
+        let form = &self.net.forms[id as usize];
+        let domain = form.span as usize + 1;
+        for Bootstrap { boxes, outputs } in bootstraps(&self.net, form) {
+            let outputs =
+                outputs.into_iter().map(|(at, leaf)| LookupOutput { at: at as u32, slot: self.take_slot(leaf) });
+            let outputs = outputs.collect();
+            let table = self.table(boxes, domain);
             lookups.push(Lookup { input, table, outputs });
         }
     }
@@ -346,10 +329,4 @@ impl Planner {
         self.slot[leaf as usize] = Some(slot);
         slot
     }
-}
-
-/// Half the paired sum of a negacyclic table: what its torus values lack.
-fn output_bias(values: &[i64]) -> u64 {
-    let sum = paired_sum(values).unwrap_or(0);
-    (DELTA / 2).wrapping_mul(sum as u64)
 }

@@ -227,6 +227,10 @@ fn rotated(table: &LookupTable) -> (Vec<u64>, usize) {
 mod tests {
     use super::*;
     use fhe_core::circuit::Builder;
+    use fhe_core::{Program, ProgramOptions};
+
+    use crate::conformance::Random;
+    use crate::random_programs::{Step, from_steps};
 
     fn model() -> NoiseModel {
         NoiseModel::of(ParameterSet::default())
@@ -247,18 +251,52 @@ mod tests {
         assert!((norm2(&[(0, 5, 1), (1, 37, -1)], &model()) - 2.0).abs() < 1e-9);
     }
 
-    /// Two outputs of one bootstrap: their sum has more than twice the noise.
+    /// Outputs of one bootstrap are not independent, unless they are half a table apart.
     #[test]
     fn outputs_of_one_bootstrap_share_noise() {
-        let mut b = Builder::new();
-        let x = b.input(0, 0, 0..=3);
-        let (low, high) = (b.lookup(&x, |x| x & 1), b.lookup(&x, |x| x >> 1));
-        let both = b.lookup(&(&low + &high), |x| x / 2);
-        let plan = Plan::compile(b, &[1], vec![both], false).unwrap();
-        let (norm2, parts) = noisiest(&plan, &model()).unwrap();
-        // Half a table apart nothing is shared, and any nearer something is.
-        let outputs: Vec<usize> = plan.levels[0].lookups[0].outputs.iter().map(|output| output.at as usize).collect();
-        assert_eq!((outputs, parts.len()), (vec![0, 8], 2));
-        assert!((norm2 - 2.0).abs() < 1e-9, "{norm2}");
+        let sum_of = |functions: &[fn(i64) -> i64]| {
+            let mut b = Builder::new();
+            // Without y, all tables would become one of x.
+            let (x, y) = (b.input(0, 0, 0..=3), b.input(1, 0, 0..=3));
+            let outputs = functions.iter().map(|f| b.lookup(&x, f)).collect::<Vec<_>>();
+            let sum = outputs.iter().fold(y, |sum, output| &sum + output);
+            let sum = b.lookup(&sum, |x| x / 2);
+            let plan = Plan::compile(b, &[1, 1], vec![sum], false).unwrap();
+            let (norm2, parts) = noisiest(&plan, &model()).unwrap();
+            let outputs = plan.levels[0].lookups[0].outputs.iter();
+            (outputs.map(|output| output.at).collect::<Vec<_>>(), parts.len(), norm2)
+        };
+        let (at, parts, norm2) = sum_of(&[|x| x & 1, |x| x >> 1]);
+        assert_eq!((at, parts), (vec![0, 8], 3));
+        assert!((norm2 - 3.0).abs() < 1e-9, "{norm2}");
+        let (at, parts, norm2) = sum_of(&[|x| x & 1, |x| x >> 1, |x| x / 3]);
+        assert_eq!((at, parts), (vec![0, 4, 8], 4));
+        assert!(norm2 > 4.01, "{norm2}");
+    }
+
+    /// Operations that follow each other combine outputs of common bootstraps; the bound holds with what they share.
+    #[test]
+    fn programs_keep_the_bound_with_shared_noise() {
+        let mut random = Random::new(11);
+        const TYPES: [Type; 5] = [Type::Bool, Type::Uint(2), Type::Uint(8), Type::Int(12), Type::Uint(16)];
+        let mut noisiest_of_all = 0f64;
+        for index in 0..1000 {
+            let inputs: Vec<Type> = (0..2).map(|_| TYPES[random.below(TYPES.len() as u64) as usize]).collect();
+            let step = |random: &mut Random| {
+                let word = random.word();
+                (word as u8, (word >> 8) as u16, (word >> 24) as u16, (word >> 40) as u16, random.word())
+            };
+            let steps: Vec<Step> = (0..random.below(60)).map(|_| step(&mut random)).collect();
+            let graph = from_steps(&TYPES, &inputs, &steps).unwrap();
+            let program = Program::from_graph(graph, ProgramOptions::default()).unwrap();
+            for form in [Form::Throughput, Form::Latency] {
+                let plan = program.plan(form).unwrap();
+                if let Some((norm2, parts)) = noisiest(&plan, &model()) {
+                    noisiest_of_all = noisiest_of_all.max(norm2);
+                    assert!(norm2 <= 25.0 + 1e-9, "program {index}, {form:?}: {norm2} of {parts:?}");
+                }
+            }
+        }
+        assert!(noisiest_of_all > 20.0, "{noisiest_of_all}: these programs show nothing");
     }
 }
