@@ -6,6 +6,7 @@ use crate::circuit::{Block, Builder};
 use crate::integer::boolean::any_nonzero;
 use crate::integer::columns::{reduce, subtract};
 use crate::integer::multiply::{recoded, scaled};
+use crate::integer::non_restoring;
 use crate::integer::select::choose;
 use crate::integer::sign::{apply_sign, magnitude, sign};
 use crate::integer::word::agree;
@@ -17,7 +18,8 @@ use crate::types::{MESSAGE_BITS, MESSAGE_MODULUS};
 /// By zero the remainder is x; the quotient has all bits set, but is 1 for a negative x. (So it comes out of the digits,
 /// here as in the `tfhe` crate.)
 ///
-/// * Throughput form: two trial subtractions per digit, see [`long_division`]: 2n² bootstraps and a few for n digits.
+/// * Throughput form: bit by bit without restoring the remainder: 4n²/3 bootstraps and 12n more for n digits, see
+///   [`non_restoring`]; up to eight digits two trial subtractions per digit, see [`long_division`].
 /// * Latency form: one of three multiples per digit, in some seven levels.
 /// * Clear divisor: a product with its reciprocal where that is cheaper, see [`Reciprocal`].
 /// * Signed values: of the magnitudes; 8n more.
@@ -35,21 +37,33 @@ pub fn div_rem(b: &mut Builder, x: &Word, y: &Word, form: Form) -> (Word, Word) 
 }
 
 fn unsigned(b: &mut Builder, x: &[Block], y: &[Block], form: Form) -> (Vec<Block>, Vec<Block>) {
-    let clear: Option<Vec<i64>> = y.iter().map(Block::as_constant).collect();
-    let Some(divisor) = clear else { return long_division(b, x, y, y.len(), form) };
-    let length = y.len() - divisor.iter().rev().take_while(|&&digit| digit == 0).count();
+    let length = y.len() - y.iter().rev().take_while(|digit| digit.as_constant() == Some(0)).count();
     if length == 0 {
-        return long_division(b, x, y, y.len(), form);
+        return (vec![Block::constant(MESSAGE_MODULUS - 1); x.len()], x.to_vec());
     }
-    match Reciprocal::new(&divisor, x.len()) {
-        Some(reciprocal) if reciprocal.cost(x.len()) < long_division_cost(x.len(), length) || form == Form::Latency => {
-            reciprocal.divide(b, x, &divisor, length, form)
-        }
-        _ => long_division(b, x, y, length, form),
+    let shortened = &y[..length];
+    let is_known = shortened[length - 1].as_constant().is_some();
+    // By zero the remainder has all digits of x, so only a divisor that is not 0 may be shortened here.
+    let on_paper = if is_known { shortened } else { y };
+    // A known divisor divides nothing that is shorter.
+    let given = if is_known { length } else { 1 };
+    let of_digit = |given: usize| 4 * (given + usize::from(!is_known)).min(on_paper.len() + 1) + 2;
+    let by_digits: usize = (given..=x.len()).map(of_digit).sum();
+    let by_bits = non_restoring::cost(x.len(), shortened);
+    let clear: Option<Vec<i64>> = shortened.iter().map(Block::as_constant).collect();
+    if let Some(divisor) = clear
+        && let Some(reciprocal) = Reciprocal::new(&divisor, x.len())
+        && (form == Form::Latency || reciprocal.cost(x.len()) < by_digits.min(by_bits))
+    {
+        reciprocal.divide(b, x, &divisor, form)
+    } else if form == Form::Throughput && by_bits < by_digits {
+        non_restoring::div_rem(b, x, shortened)
+    } else {
+        long_division(b, x, on_paper, form)
     }
 }
 
-/// Digit by digit from the top, as on paper, for a divisor y of `length` digits at most.
+/// Digit by digit from the top, as on paper.
 ///
 /// Before each digit of the quotient the remainder R takes in a digit of x; with it, it has no more digits than x has
 /// given so far, and no more than y and one. Of the multiples of y only as many digits count, and whether one above them
@@ -58,9 +72,9 @@ fn unsigned(b: &mut Builder, x: &[Block], y: &[Block], form: Form) -> (Vec<Block
 /// * Throughput form: R - 2y, then R - y, each kept if it is not negative: for each digit of R one bootstrap for digit and
 ///   borrow, and one for the choice.
 /// * Latency form: R - y, R - 2y and R - 3y at once, then one of the four.
-fn long_division(b: &mut Builder, x: &[Block], y: &[Block], length: usize, form: Form) -> (Vec<Block>, Vec<Block>) {
+fn long_division(b: &mut Builder, x: &[Block], y: &[Block], form: Form) -> (Vec<Block>, Vec<Block>) {
     let factors: &[i64] = if form == Form::Throughput { &[2, 1] } else { &[1, 2, 3] };
-    let multiples: Vec<Multiple> = factors.iter().map(|&factor| Multiple::new(b, &y[..length], factor, form)).collect();
+    let multiples: Vec<Multiple> = factors.iter().map(|&factor| Multiple::new(b, y, factor, form)).collect();
     let mut remainder: Vec<Block> = Vec::new();
     let mut quotient = vec![Block::constant(0); x.len()];
     for (k, digit) in x.iter().enumerate().rev() {
@@ -85,15 +99,10 @@ fn long_division(b: &mut Builder, x: &[Block], y: &[Block], length: usize, form:
             quotient[k] = Block::sum(trials.iter().map(|(_, fits)| (fits, 1)), 0);
         }
         quotient[k] = quotient[k].clone().within(0..=MESSAGE_MODULUS - 1);
-        remainder.truncate(length);
+        remainder.truncate(y.len());
     }
     remainder.resize(x.len(), Block::constant(0));
     (quotient, remainder)
-}
-
-/// Bootstraps of [`long_division`] by a clear divisor, in throughput form.
-fn long_division_cost(n: usize, length: usize) -> usize {
-    (n - length + 1) * (4 * length + 6)
 }
 
 /// A clear multiple of the divisor.
@@ -168,20 +177,14 @@ impl Reciprocal {
         candidates.min_by_key(|reciprocal| reciprocal.cost(n))
     }
 
-    /// Bootstraps, about: a summand takes a height of 3 to 6 of a column, and 6 cost one.
+    /// Bootstraps, about: a digit of x takes a height of 3 or 6 of a column, and 6 cost one.
     fn cost(&self, n: usize) -> usize {
-        let summands = self.digits.iter().filter(|&&digit| digit != 0).count();
-        3 * summands * n / 4 + n + self.shift
+        let weight = self.digits.iter().map(|digit| digit.unsigned_abs() as usize).sum::<usize>();
+        weight * n / 2 + n + self.shift
     }
 
-    fn divide(
-        &self,
-        b: &mut Builder,
-        x: &[Block],
-        divisor: &[i64],
-        length: usize,
-        form: Form,
-    ) -> (Vec<Block>, Vec<Block>) {
+    fn divide(&self, b: &mut Builder, x: &[Block], divisor: &[i64], form: Form) -> (Vec<Block>, Vec<Block>) {
+        let length = divisor.len();
         let product = reduce(b, scaled(x, &self.digits, x.len() + self.shift), form);
         let quotient = product[self.shift..].to_vec();
         // The remainder is below the divisor, so its digits modulo 4^length are all of it.

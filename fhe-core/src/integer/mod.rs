@@ -37,6 +37,7 @@ mod divide;
 mod find;
 mod matching;
 mod multiply;
+mod non_restoring;
 mod overflow;
 mod prefix;
 mod select;

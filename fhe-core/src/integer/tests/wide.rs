@@ -3,7 +3,7 @@
 use super::*;
 
 fn types() -> impl Iterator<Item = Type> {
-    [2, 4, 6, 8, 10, 12, 14, 16, 22, 32, 40, 50, 62, 64]
+    [2, 4, 6, 8, 10, 12, 14, 16, 22, 24, 32, 40, 50, 62, 64]
         .into_iter()
         .flat_map(|bits| [Type::Uint(bits), Type::Int(bits)])
 }
@@ -250,7 +250,7 @@ fn every_operation_on_extended_and_clear_operands() {
 #[test]
 fn every_operation_on_operands_that_share_leaves() {
     let mut numbers = Numbers(10);
-    let relatives: [fn(&mut Builder, &Word, &Word) -> Word; 6] = [
+    let relatives: [fn(&mut Builder, &Word, &Word) -> Word; 7] = [
         |b, x, _| ops::shift_clear(b, ShiftOp::RotateLeft, x, 2),
         |b, x, _| ops::shift_clear(b, ShiftOp::Right, x, 6),
         |_, x, _| ops::not(x),
@@ -260,8 +260,17 @@ fn every_operation_on_operands_that_share_leaves() {
             let other = ops::shift_clear(b, ShiftOp::RotateLeft, x, 4);
             ops::select(b, flag, x, &other)
         },
+        // Its highest digit is known.
+        |b, x, flag| {
+            let mut chosen = ops::select(b, flag, x, &ops::not(x));
+            chosen.blocks.pop();
+            chosen.blocks.push(crate::circuit::Block::constant(2));
+            chosen
+        },
     ];
-    for (ty, form) in [Type::Uint(16), Type::Int(16)].into_iter().flat_map(|ty| FORMS.map(|form| (ty, form))) {
+    for (ty, form) in
+        [Type::Uint(16), Type::Int(16), Type::Uint(24)].into_iter().flat_map(|ty| FORMS.map(|form| (ty, form)))
+    {
         for (relative, op, second) in
             relatives.iter().flat_map(|relative| all_binaries(ty).map(move |(op, second)| (relative, op, second)))
         {
