@@ -13,7 +13,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-default=('fhe_core cpu::tests::kernels' 'conformance cpu_avx512')
+default=('fhe_core cpu::tests::kernels' 'conformance cpu_avx512::' 'conformance cpu_avx512_vnni::switched')
 bochs=${BOCHS:-bochs}
 work=target/avx512
 kernel=${KERNEL:-$work/vmlinuz}
@@ -37,7 +37,7 @@ need busybox busybox-static
 if ldd "$(command -v busybox)" > /dev/null 2>&1; then fail 'busybox is not static (Debian: apt-get install busybox-static)'; fi
 # Bochs reports its help on both streams.
 help() { "$bochs" --help "$@" 2>&1 || true; }
-[[ $(help cpu) == *corei7_skylake_x* ]] || fail "$bochs was built without AVX-512 (configure --enable-evex)"
+[[ $(help cpu) == *corei7_icelake_u* ]] || fail "$bochs was built without AVX-512 (configure --enable-evex)"
 
 rm -rf "$work/root" "$work/iso"
 mkdir -p "$work"/root/{bin,dev,proc,tmp} "$work/iso"
@@ -69,7 +69,7 @@ done > "$root/tests"
 cat > "$root/init" <<'EOF'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin RUST_BACKTRACE=1 FHE_TEST_SIMD=Avx512
+export PATH=/bin RUST_BACKTRACE=1 FHE_TEST_SIMD=Avx512,Avx512Vnni
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 exec < /dev/null > /dev/ttyS0 2>&1
@@ -104,7 +104,7 @@ serial=$work/serial.txt
 : > "$serial"
 # Bochs logs its speed from a signal handler, and hangs if that interrupts the logging of something else: log panics only.
 cat > "$work/bochsrc" <<EOF
-cpu: model=corei7_skylake_x, ips=100000000, reset_on_triple_fault=0
+cpu: model=corei7_icelake_u, ips=100000000, reset_on_triple_fault=0
 memory: guest=2048, host=2048
 romimage: file=$bios
 vgaromimage: file=$vgabios
@@ -139,7 +139,7 @@ sleep 1
 report() { tr -d '\r' < "$serial" | grep -a "$@"; }
 echo
 echo "avx512: $((SECONDS / 60)) minutes, output in $serial"
-for feature in avx512f avx512dq avx512bw; do
+for feature in avx512f avx512dq avx512bw avx512_vnni; do
     report -q -w "^flags.*$feature" || fail "the guest has no $feature, see $serial and $work/bochs.log"
 done
 report -e '^guest: status' -e '^test result' || true

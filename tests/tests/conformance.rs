@@ -16,3 +16,4 @@ conformance!(cpu_portable: CpuBackend, Encrypted, CpuBackend::with_simd(2, SimdL
 conformance!(cpu_portable_wide: CpuBackend, Encrypted, CpuBackend::with_simd(2, SimdLevel::PortableWide));
 conformance!(cpu_avx2: CpuBackend, Encrypted, CpuBackend::with_simd(2, SimdLevel::Avx2));
 conformance!(cpu_avx512: CpuBackend, Encrypted, CpuBackend::with_simd(2, SimdLevel::Avx512));
+conformance!(cpu_avx512_vnni: CpuBackend, Encrypted, CpuBackend::with_simd(2, SimdLevel::Avx512Vnni));

@@ -44,7 +44,7 @@ pub(crate) fn row_tile(level: SimdLevel) -> usize {
     match level {
         // A vector of words takes two or four registers.
         SimdLevel::Portable | SimdLevel::PortableWide => 2,
-        SimdLevel::Avx2 | SimdLevel::Avx512 => MAX_ROW_TILE,
+        SimdLevel::Avx2 | SimdLevel::Avx512 | SimdLevel::Avx512Vnni => MAX_ROW_TILE,
     }
 }
 

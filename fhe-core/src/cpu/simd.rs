@@ -103,19 +103,22 @@ pub enum SimdLevel {
     Avx2,
     /// AVX-512 F, DQ and BW, 8 lanes.
     Avx512,
+    /// The same with VNNI, which multiplies and adds the pairs of a keyswitch in one instruction instead of two.
+    Avx512Vnni,
 }
 
 impl SimdLevel {
     /// The fastest level of this machine.
     #[must_use]
     pub fn detect() -> Self {
-        [Self::Avx512, Self::Avx2].into_iter().find(|level| level.is_available()).unwrap_or(Self::Portable)
+        let fast = [Self::Avx512Vnni, Self::Avx512, Self::Avx2];
+        fast.into_iter().find(|level| level.is_available()).unwrap_or(Self::Portable)
     }
 
     /// All levels that run on this machine, the slowest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        [Self::PortableWide, Self::Portable, Self::Avx2, Self::Avx512]
+        [Self::PortableWide, Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni]
             .into_iter()
             .filter(|level| level.is_available())
             .collect()
@@ -129,9 +132,11 @@ impl SimdLevel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => x86::Avx2::new().is_some(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => x86::Avx512::new().is_some(),
+            Self::Avx512 => x86::Avx512::<false>::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => x86::Avx512::<true>::new().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni => false,
         }
     }
 
@@ -140,7 +145,7 @@ impl SimdLevel {
     pub fn lanes(self) -> usize {
         match self {
             Self::Portable | Self::Avx2 => 4,
-            Self::PortableWide | Self::Avx512 => 8,
+            Self::PortableWide | Self::Avx512 | Self::Avx512Vnni => 8,
         }
     }
 
@@ -158,9 +163,11 @@ impl SimdLevel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => x86::Avx2::new().expect(ABSENT).enable(kernel),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => x86::Avx512::new().expect(ABSENT).enable(kernel),
+            Self::Avx512 => x86::Avx512::<false>::new().expect(ABSENT).enable(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => x86::Avx512::<true>::new().expect(ABSENT).enable(kernel),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => panic!("{ABSENT}"),
+            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni => panic!("{ABSENT}"),
         }
     }
 }

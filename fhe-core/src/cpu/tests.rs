@@ -32,16 +32,21 @@ impl Random {
 
 /// All levels that this machine runs; says so when the widest hardware one is not among them.
 ///
-/// `FHE_TEST_SIMD`, the name of a level, asks for that one alone, on machines that are too slow for all (an emulator);
-/// there it is an error if the level is absent.
+/// `FHE_TEST_SIMD`, names of levels with commas, asks for those alone, on machines that are too slow for all (an
+/// emulator); there it is an error if one is absent.
 pub(super) fn levels() -> Vec<SimdLevel> {
     let levels = SimdLevel::available();
-    if let Ok(name) = std::env::var("FHE_TEST_SIMD") {
-        let level = levels.into_iter().find(|level| format!("{level:?}") == name);
-        return vec![level.expect("the level in FHE_TEST_SIMD is available")];
+    if let Ok(names) = std::env::var("FHE_TEST_SIMD") {
+        let named = |name: &str| {
+            let level = levels.iter().find(|level| format!("{level:?}") == name);
+            *level.unwrap_or_else(|| panic!("{name} of FHE_TEST_SIMD is not available"))
+        };
+        return names.split(',').map(named).collect();
     }
-    if !levels.contains(&SimdLevel::Avx512) {
-        println!("skipped: Avx512 is absent; PortableWide covers its data layout");
+    for level in [SimdLevel::Avx512, SimdLevel::Avx512Vnni] {
+        if !level.is_available() {
+            println!("skipped: {level:?} is absent; PortableWide covers its data layout");
+        }
     }
     levels
 }

@@ -24,21 +24,27 @@ fn enable_avx2<K: Kernel>(token: Avx2, kernel: K) -> K::Output {
     kernel.run(token)
 }
 
-/// Token: AVX-512 F, DQ and BW, AVX2 and FMA are present.
+/// Token: AVX-512 F, DQ and BW, AVX2 and FMA are present, and AVX-512 VNNI where `VNNI` is set.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512<const VNNI: bool>(());
 
-impl Avx512 {
+impl<const VNNI: bool> Avx512<VNNI> {
     pub(super) fn new() -> Option<Self> {
         let wide = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw");
+            && is_x86_feature_detected!("avx512bw")
+            && (!VNNI || is_x86_feature_detected!("avx512vnni"));
         (wide && Avx2::new().is_some()).then_some(Self(()))
     }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx2,fma")]
-fn enable_avx512<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
+fn enable_avx512<K: Kernel>(token: Avx512<false>, kernel: K) -> K::Output {
+    kernel.run(token)
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vnni,avx2,fma")]
+fn enable_avx512_vnni<K: Kernel>(token: Avx512<true>, kernel: K) -> K::Output {
     kernel.run(token)
 }
 
@@ -136,14 +142,14 @@ unsafe impl Simd for Avx2 {
 }
 
 // SAFETY: `__m512d` is 8 doubles and `__m512i` 16 words, without padding.
-unsafe impl Simd for Avx512 {
+unsafe impl<const VNNI: bool> Simd for Avx512<VNNI> {
     const LANES: usize = 8;
     type F64 = __m512d;
     type U32 = __m512i;
 
     fn enable<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: token.
-        unsafe { enable_avx512(self, kernel) }
+        // SAFETY: token, which is one of both types.
+        unsafe { if VNNI { enable_avx512_vnni(Avx512(()), kernel) } else { enable_avx512(Avx512(()), kernel) } }
     }
 
     #[inline(always)]
@@ -168,7 +174,8 @@ unsafe impl Simd for Avx512 {
         add_words(a: U32, b: U32) -> U32 = _mm512_add_epi32(a, b);
         sub_words(a: U32, b: U32) -> U32 = _mm512_sub_epi32(a, b);
         mul_words(a: U32, b: U32) -> U32 = _mm512_mullo_epi32(a, b);
-        add_pairs(sum: U32, a: U32, b: U32) -> U32 = _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+        add_pairs(sum: U32, a: U32, b: U32) -> U32 =
+            if VNNI { _mm512_dpwssd_epi32(sum, a, b) } else { _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)) };
         // AVX-512 dropped `sign`: (a ^ m) - m with m the sign spread over the word.
         with_sign(a: U32, sign: U32) -> U32 = {
             let spread = _mm512_srai_epi32::<31>(sign);
