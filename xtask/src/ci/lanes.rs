@@ -36,6 +36,9 @@ pub const NAMES: [&str; 18] = [
 /// What `cargo xtask ci` runs: no GPU and no outside service, apart from the package registries.
 pub const LOCAL: [&str; 9] = ["fmt", "lint", "docs", "workflows", "deps", "kernels", "test", "doctest", "emulate"];
 
+/// A processor without the instruction sets of x86-64.
+const OTHER_PROCESSOR: &str = "aarch64-unknown-linux-gnu";
+
 /// The tools of `.ci/tools.toml` that a lane uses.
 #[must_use]
 pub fn tools(lane: &str) -> &'static [&'static str] {
@@ -59,7 +62,7 @@ pub fn about(lane: &str) -> &'static str {
     match lane {
         "plan" => "which lanes and tests a change needs",
         "fmt" => "formatting of Rust and TOML, spelling",
-        "lint" => "clippy without and with the feature gpu, shell scripts",
+        "lint" => "clippy without and with the feature gpu, a compilation for aarch64, shell scripts",
         "test" => "all tests, or one shard of them",
         "archive" => "the tests built into one file, for shards on other machines",
         "doctest" => "the programs in the documentation and in the readme",
@@ -97,8 +100,22 @@ pub fn lint(context: &mut Context) {
         let line = format!("clippy --release --workspace --all-targets{features} -- -D warnings");
         context.command(&format!("clippy{features}"), &Call::cargo(&line));
     }
+    other_processor(context);
     if context.has("shellcheck") {
         with_files(context, "shellcheck", &["*.sh", ".ci/run"], &Call::new("shellcheck", "--color=never"));
+    }
+}
+
+/// Code without the instruction sets of x86-64 compiles, for a processor that has none of them.
+fn other_processor(context: &mut Context) {
+    let folder = Call::new("rustc", "--print target-libdir --target").arg(OTHER_PROCESSOR).quietly();
+    let folder = context.shell.run(&folder).ok().filter(|output| output.success);
+    if folder.is_some_and(|output| context.shell.exists(Path::new(output.stdout.trim()))) {
+        context
+            .command(OTHER_PROCESSOR, &Call::cargo("check --release --package fhe-core --target").arg(OTHER_PROCESSOR));
+    } else {
+        let reason = format!("the standard library is not installed: rustup target add {OTHER_PROCESSOR}");
+        context.skip(OTHER_PROCESSOR, &reason, Some(REQUIRE_TOOLS));
     }
 }
 
@@ -398,7 +415,7 @@ mod tests {
     /// Every lane with each of its commands, which must make it fail.
     const PLANTED: [(&str, &[&str]); 17] = [
         ("fmt", &["cargo fmt --all", "fuzz/Cargo.toml", "taplo", "git ls-files", "typos"]),
-        ("lint", &["clippy --release --workspace --all-targets --", "--features gpu", "shellcheck"]),
+        ("lint", &["clippy --release --workspace --all-targets --", "--features gpu", "cargo check", "shellcheck"]),
         ("test", &["nextest run"]),
         ("archive", &["nextest archive"]),
         ("doctest", &["--doc"]),
