@@ -29,6 +29,13 @@ fn rounded(word: u64) -> u64 {
     word.wrapping_add(1 << 31) >> 32 << 32
 }
 
+/// The same, and the even one of two. Ties are no rarity in accumulators, since a transform of doubles leaves few bits beyond
+/// the 32nd. Doubles round them to even, too; upwards they would all have one sign.
+fn rounded_to_even(word: u64) -> u64 {
+    let even = word >> 32 & 1;
+    word.wrapping_add((1 << 31) - 1 + even) >> 32 << 32
+}
+
 /// What a keyswitch adds, as a function of the digits of its input, with all secrets known.
 #[derive(Debug)]
 pub struct KeyswitchErrors {
@@ -186,7 +193,7 @@ pub fn bootstrap_in_32_bits(
         cmux_assign(&mut accumulator, &mut turned, &ggsw);
         let mut differences = Vec::with_capacity(2 * size);
         for word in accumulator.as_mut() {
-            let exact = std::mem::replace(word, rounded(*word));
+            let exact = std::mem::replace(word, rounded_to_even(*word));
             differences.push(word.wrapping_sub(exact));
         }
         let at = random.below(size as u64) as usize;
