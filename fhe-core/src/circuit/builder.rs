@@ -40,7 +40,7 @@ pub(crate) struct Form {
 }
 
 /// Terms, constant and span of a form.
-type FormKey = (Vec<(LeafId, i32)>, i64, i64);
+pub(crate) type FormKey = (Vec<(LeafId, i32)>, i64, i64);
 
 /// Builds blocks out of inputs, constants, linear arithmetic and lookups.
 ///
@@ -97,7 +97,7 @@ impl Builder {
             let values: Vec<i64> = x.range().take(2 * BOXES + 1).map(|x| f(scale * x + offset)).collect();
             let fits = fits_table(&values);
             if fits && x.norm2() <= MAX_NORM2 {
-                return self.push_lookup(&x, values);
+                return self.push_lookup(&x, &values);
             }
             let Some(part) = stalest(&parts) else {
                 self.fail_at(&x, fits);
@@ -139,9 +139,9 @@ impl Builder {
         (self.leaves.len() - 1) as LeafId
     }
 
-    fn push_lookup(&mut self, x: &Block, values: Vec<i64>) -> Block {
+    fn push_lookup(&mut self, x: &Block, values: &[i64]) -> Block {
         // Tables that differ by a constant or a sign are one bootstrap, and so one leaf: its noise is the same in both.
-        let (values, sign, offset) = canonical(&values);
+        let (values, sign, offset) = canonical(values);
         let high = values.iter().copied().max().unwrap_or(0);
         if high == 0 {
             return Block::constant(offset);

@@ -32,8 +32,12 @@ pub(crate) fn quieten(net: &mut Net, outputs: &[Block]) {
         let mut noise = Noise::new(net);
         let live = (0..net.forms.len() as FormId).filter(|&id| !net.forms[id as usize].lookups.is_empty());
         let noisy: Vec<FormId> = live.filter(|&id| !noise.is_quiet(id)).collect();
+        let mut merged = false;
+        for id in noisy {
+            merged |= merge(net, id);
+        }
         // Each round leaves fewer terms, so there is a last one.
-        if !noisy.into_iter().fold(false, |merged, id| merge(net, id) || merged) {
+        if !merged {
             return;
         }
         net.count_uses(outputs);
@@ -197,8 +201,10 @@ fn merge_terms(net: &mut Net, id: FormId, terms: &[(LeafId, i64)]) {
 mod tests {
     use crate::circuit::{Block, Builder, Plan};
 
+    type Table = fn(i64) -> i64;
+
     /// Lookups of one form in the first level, for a sum of tables on x with these weights, and y.
-    fn first_level(domain: i64, tables: &[(fn(i64) -> i64, i64)]) -> usize {
+    fn first_level(domain: i64, tables: &[(Table, i64)]) -> usize {
         let mut b = Builder::new();
         let (x, y) = (b.input(0, 0, 0..=domain - 1), b.input(1, 0, 0..=1));
         let outputs: Vec<Block> = tables.iter().map(|(table, _)| b.lookup(&x, table)).collect();
@@ -212,7 +218,7 @@ mod tests {
     #[test]
     fn outputs_that_are_too_noisy_together_become_one() {
         let weighted = |weights: [i64; 3]| {
-            let tables: [fn(i64) -> i64; 3] = [|x| i64::from(x == 1), |x| i64::from(x == 2), |x| i64::from(x == 3)];
+            let tables: [Table; 3] = [|x| i64::from(x == 1), |x| i64::from(x == 2), |x| i64::from(x == 3)];
             first_level(4, &[(tables[0], weights[0]), (tables[1], weights[1]), (tables[2], weights[2])])
         };
         assert_eq!(weighted([2, 1, 1]), 3);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::circuit::block::{Block, LeafId};
-use crate::circuit::builder::{Builder, Form, FormId, Leaf, Source, paired_sum};
+use crate::circuit::builder::{Builder, Form, FormId, FormKey, Leaf, Source, paired_sum};
 use crate::circuit::noise::quieten;
 use crate::torus::BOXES;
 
@@ -40,7 +40,7 @@ impl Net {
     /// Makes lookups that have become equal one, and forms over them.
     fn number(&mut self, outputs: &mut [Block]) {
         let mut names: Vec<LeafId> = (0..self.leaves.len() as LeafId).collect();
-        let mut forms: HashMap<(Vec<(LeafId, i32)>, i64, i64), FormId> = HashMap::new();
+        let mut forms: HashMap<FormKey, FormId> = HashMap::new();
         let mut lookups: HashMap<(FormId, Vec<i64>), LeafId> = HashMap::new();
         // A form only reads leaves of forms before it.
         for id in 0..self.forms.len() {

@@ -52,7 +52,7 @@ pub(super) fn div_rem(b: &mut Builder, x: &[Block], y: &[Block]) -> (Vec<Block>,
     let groups = (bits + 1).div_ceil(GROUP);
     let room = GROUP * groups;
     let (dividend, divisor) = (Digits::new(b, x), Digits::new(b, y));
-    let above = nonzero_from(b, &divisor.digits);
+    let above = nonzero_from(b, &divisor.whole);
     let mut u: Vec<Block> = (0..groups).map(|g| dividend.group((GROUP * g) as isize)).collect();
     let mut sign = Block::constant(0);
     let mut wide_sign = Block::constant(0);
@@ -73,7 +73,7 @@ pub(super) fn div_rem(b: &mut Builder, x: &[Block], y: &[Block]) -> (Vec<Block>,
         let over = above.get(room - 1 - i).cloned().unwrap_or_else(|| Block::constant(0));
         let flips = |state: i64| if i + least == bits { state & 3 != 0 } else { state & 3 == 1 };
         let sign_of = |state: i64| i64::from(flips(state)) ^ state >> 2;
-        let state = [(&borrow, 1), (&over, 2), (&sign.clone(), 4)];
+        let state = [(&borrow, 1), (&over, 2), (&sign, 4)];
         let flip = b.lookup_sum(&state, 0, |state| 2 * VALUES * i64::from(flips(state)));
         if i % GROUP == 0 {
             wide_sign = b.lookup_sum(&state, 0, |state| VALUES * sign_of(state));
@@ -156,7 +156,8 @@ fn nonzero_from(b: &mut Builder, digits: &[Block]) -> Vec<Block> {
 
 /// Digits of which any three neighbouring bits are a form.
 struct Digits {
-    digits: Vec<Block>,
+    /// In base 4, fresh.
+    whole: Vec<Block>,
     /// Four times the lower bit of each.
     low: Vec<Block>,
     /// The upper bit of each.
@@ -170,7 +171,7 @@ impl Digits {
             digits.iter().map(|digit| if digit.norm2() > 1 { b.refresh(digit) } else { digit.clone() }).collect();
         let low = digits.iter().map(|digit| b.lookup(digit, |x| 4 * (x & 1))).collect();
         let high = digits.iter().map(|digit| b.lookup(digit, |x| x >> 1)).collect();
-        Self { digits, low, high }
+        Self { whole: digits, low, high }
     }
 
     /// The three bits from this one on; bits below the lowest and above the highest are 0.
@@ -181,9 +182,9 @@ impl Digits {
         };
         let at = from.div_euclid(MESSAGE_BITS as isize);
         if from.rem_euclid(MESSAGE_BITS as isize) == 0 {
-            &of(&self.digits, at) + &of(&self.low, at + 1)
+            &of(&self.whole, at) + &of(&self.low, at + 1)
         } else {
-            &of(&self.high, at) + &(&of(&self.digits, at + 1) * 2)
+            &of(&self.high, at) + &(&of(&self.whole, at + 1) * 2)
         }
     }
 }

@@ -277,8 +277,8 @@ mod tests {
     /// Operations that follow each other combine outputs of common bootstraps; the bound holds with what they share.
     #[test]
     fn programs_keep_the_bound_with_shared_noise() {
-        let mut random = Random::new(11);
         const TYPES: [Type; 5] = [Type::Bool, Type::Uint(2), Type::Uint(8), Type::Int(12), Type::Uint(16)];
+        let mut random = Random::new(11);
         let mut noisiest_of_all = 0f64;
         for index in 0..1000 {
             let inputs: Vec<Type> = (0..2).map(|_| TYPES[random.below(TYPES.len() as u64) as usize]).collect();

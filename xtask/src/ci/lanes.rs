@@ -110,13 +110,20 @@ pub fn lint(context: &mut Context) {
 fn other_processor(context: &mut Context) {
     let folder = Call::new("rustc", "--print target-libdir --target").arg(OTHER_PROCESSOR).quietly();
     let folder = context.shell.run(&folder).ok().filter(|output| output.success);
-    if folder.is_some_and(|output| context.shell.exists(Path::new(output.stdout.trim()))) {
+    let library = folder.is_some_and(|output| context.shell.exists(Path::new(output.stdout.trim())));
+    // For the C parts of dependencies.
+    let compiler = context.shell.finds("aarch64-linux-gnu-gcc");
+    if library && compiler {
         context
             .command(OTHER_PROCESSOR, &Call::cargo("check --release --package fhe-core --target").arg(OTHER_PROCESSOR));
-    } else {
-        let reason = format!("the standard library is not installed: rustup target add {OTHER_PROCESSOR}");
-        context.skip(OTHER_PROCESSOR, &reason, Some(REQUIRE_TOOLS));
+        return;
     }
+    let reason = if library {
+        "its C compiler is not installed: gcc-aarch64-linux-gnu of the system's packages".to_owned()
+    } else {
+        format!("its standard library is not installed: rustup target add {OTHER_PROCESSOR}")
+    };
+    context.skip(OTHER_PROCESSOR, &reason, Some(REQUIRE_TOOLS));
 }
 
 /// Which tests to run, and from where.
