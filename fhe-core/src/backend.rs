@@ -22,6 +22,8 @@
 //! # What is not here
 //! Whatever can be written with these methods: integers, programs, levels and memory plans exist once, above. An
 //! operation is added only if it needs the machine.
+//!
+//! [`Scheme::ciphertext_words`]: crate::Scheme::ciphertext_words
 
 pub mod check;
 

@@ -112,8 +112,15 @@ impl<B: Backend> Engine<B> {
     /// Runs `program` over all rows of `batch`; the result has one column per output.
     ///
     /// # Errors
-    /// [`Error::MissingInput`], [`Error::UnknownInput`], [`Error::TypeMismatch`], [`Error::ParameterMismatch`],
-    /// [`Error::UncleanCiphertext`], [`Error::MemoryLimit`], or a device error. Nothing partial is returned.
+    /// [`MissingInput`], [`UnknownInput`], [`TypeMismatch`], [`ParameterMismatch`],
+    /// [`UncleanCiphertext`], [`MemoryLimit`], or a device error. Nothing partial is returned.
+    ///
+    /// [`MissingInput`]: crate::Error::MissingInput
+    /// [`UnknownInput`]: crate::Error::UnknownInput
+    /// [`TypeMismatch`]: crate::Error::TypeMismatch
+    /// [`ParameterMismatch`]: crate::Error::ParameterMismatch
+    /// [`UncleanCiphertext`]: crate::Error::UncleanCiphertext
+    /// [`MemoryLimit`]: crate::Error::MemoryLimit
     pub fn run(&self, program: &Program, batch: &Batch) -> Result<Batch> {
         self.run_with(program, batch, RunOptions::new()).map(|(outputs, _)| outputs)
     }
@@ -129,7 +136,7 @@ impl<B: Backend> Engine<B> {
     /// [`Engine::run`] with options, and a report of what it did.
     ///
     /// # Errors
-    /// As [`Engine::run`]; [`Error::Cancelled`] if the observer said so.
+    /// As [`Engine::run`]; [`Error::Cancelled`](crate::Error::Cancelled) if the observer said so.
     pub fn run_with(&self, program: &Program, batch: &Batch, options: RunOptions<'_>) -> Result<(Batch, RunReport)> {
         let started = Instant::now();
         let rows = batch.rows();

@@ -9,7 +9,7 @@ use crate::integer::{Form, Word, bitwise};
 use crate::torus::BOXES;
 use crate::types::{MESSAGE_BITS, MESSAGE_MODULUS, Type};
 
-/// Zeros above the highest one, in the unsigned type `ty`, wrapping. One bootstrap per digit (see [`run`]), and their sum.
+/// Zeros above the highest one, in the unsigned type `ty`, wrapping. One bootstrap per digit (see `run`), and their sum.
 #[must_use]
 pub fn leading_zeros(b: &mut Builder, x: &Word, ty: Type, form: Form) -> Word {
     count(b, "leading_zeros", x, ty, form, |b| run(b, x, true, form).0)

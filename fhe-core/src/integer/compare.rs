@@ -26,7 +26,7 @@ pub fn ne(b: &mut Builder, x: &Word, y: &Word) -> Word {
     Word::truth(any_nonzero(b, items))
 }
 
-/// x < y: whether x - y borrows. For n digits 2n/3 bootstraps in throughput form (see [`borrow_chain`]), one more for
+/// x < y: whether x - y borrows. For n digits 2n/3 bootstraps in throughput form (see `borrow_chain`), one more for
 /// signed values; n/2 with a clear operand. About n bootstraps in log₄ n + 2 levels in latency form.
 #[must_use]
 pub fn lt(b: &mut Builder, x: &Word, y: &Word, form: Form) -> Word {

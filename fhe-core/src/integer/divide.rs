@@ -19,9 +19,9 @@ use crate::types::{MESSAGE_BITS, MESSAGE_MODULUS};
 /// here as in the `tfhe` crate.)
 ///
 /// * Throughput form: bit by bit without restoring the remainder: 4n²/3 bootstraps and 12n more for n digits, see
-///   [`non_restoring`]; up to eight digits two trial subtractions per digit, see [`long_division`].
+///   `non_restoring`; up to eight digits two trial subtractions per digit, see `long_division`.
 /// * Latency form: one of three multiples per digit, in some seven levels.
-/// * Clear divisor: a product with its reciprocal where that is cheaper, see [`Reciprocal`].
+/// * Clear divisor: a product with its reciprocal where that is cheaper, see `Reciprocal`.
 /// * Signed values: of the magnitudes; 8n more.
 #[must_use]
 pub fn div_rem(b: &mut Builder, x: &Word, y: &Word, form: Form) -> (Word, Word) {

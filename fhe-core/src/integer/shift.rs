@@ -115,13 +115,13 @@ fn join(b: &mut Builder, upper: &Block, lower: &Block) -> Block {
     }
 }
 
-/// `x` shifted by an encrypted unsigned `amount`, for a width of 2^w; others see [`shift_widened`] and
-/// [`rotate_reduced`].
+/// `x` shifted by an encrypted unsigned `amount`, for a width of 2^w; others see `shift_widened` and
+/// `rotate_reduced`.
 ///
 /// * Throughput form: a stage of n bootstraps for each of the w low bits of the amount, w/2 bootstraps for the bits,
-///   and one or two to find amounts of 2^w and more: 64 bits by 8 bits 197 (see [`shift_by_bits`]).
+///   and one or two to find amounts of 2^w and more: 64 bits by 8 bits 197 (see `shift_by_bits`).
 /// * Latency form: a stage of one level for each digit of the amount, into which the test for 2^w and more is folded:
-///   64 bits by 8 bits in 3 levels (see [`shift_by_digits`]).
+///   64 bits by 8 bits in 3 levels (see `shift_by_digits`).
 #[must_use]
 pub fn shift(b: &mut Builder, op: ShiftOp, x: &Word, amount: &Word, form: Form) -> Word {
     if !agree(b, "shift", &[x]) || !agree(b, "shift", &[amount]) {

@@ -8,7 +8,7 @@ use crate::integer::word::agree;
 use crate::integer::{Form, Word};
 use crate::types::MESSAGE_MODULUS;
 
-/// |x|, wrapping: the smallest value stays as it is. Unsigned values are returned as they are. See [`apply_sign`].
+/// |x|, wrapping: the smallest value stays as it is. Unsigned values are returned as they are. See `apply_sign`.
 #[must_use]
 pub fn abs(b: &mut Builder, x: &Word, form: Form) -> Word {
     if !agree(b, "abs", &[x]) {

@@ -16,7 +16,7 @@ const MAX_RANKED: usize = 8;
 
 /// The words in ascending order.
 ///
-/// In latency form up to 8 words by their ranks: see [`sort_by_rank`]. Otherwise Batcher's merge exchange: about m·log₂²m/4 comparisons and exchanges for m words (5 for 4, 19 for 8, 63 for 16), in
+/// In latency form up to 8 words by their ranks: see `sort_by_rank`. Otherwise Batcher's merge exchange: about m·log₂²m/4 comparisons and exchanges for m words (5 for 4, 19 for 8, 63 for 16), in
 /// log₂m·(log₂m + 1)/2 rounds. A comparison and exchange of n digits takes n bootstraps for the exchange, and for the
 /// comparison 2n/3 in the first round and n in the others, where digits are sums of several leaves.
 #[must_use]

@@ -13,7 +13,7 @@ pub(super) const MAX_DIGITS: usize = 4;
 /// `entries[x]` in type `ty`, for x of up to 8 bits and an entry for each of its values.
 ///
 /// Digits of the result that depend on two digits of x or fewer take one lookup, or none where they are a digit of x or
-/// its complement. The others are looked up by rows: see [`Rows`]. A random function of 8 bits takes 15 flags and, for
+/// its complement. The others are looked up by rows: see `Rows`. A random function of 8 bits takes 15 flags and, for
 /// every two digits of the result, 19 bootstraps in four levels; in latency form 17 for every digit, in three levels.
 /// One of 6 bits takes 1 and 7.
 #[must_use]

@@ -24,7 +24,7 @@ const WAVES: usize = 4;
 
 /// Evaluates on one NVIDIA card; any number of backends may share it, from any number of threads.
 ///
-/// See the [module documentation](super) for order, memory and kernels.
+/// Order, memory and kernels are described at the head of `fhe-gpu/src/cuda/mod.rs`.
 pub struct CudaBackend {
     card: Arc<Card>,
     twiddles: Twiddles,

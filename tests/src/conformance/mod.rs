@@ -1,4 +1,4 @@
-//! One suite of tests for every [`Backend`](fhe_core::Backend), at real parameters.
+//! One suite of tests for every [`Backend`], at real parameters.
 //!
 //! A backend gets the whole suite by one line of [`conformance!`](macro@crate::conformance). Each case is a function over a
 //! [`Fixture`]; it states what the trait promises, against a naive computation on the host. Slow backends run it too,
