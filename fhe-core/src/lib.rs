@@ -34,7 +34,7 @@ pub mod engine;
 pub mod error;
 mod file;
 pub mod fourier;
-pub mod integer;
+mod integer;
 pub mod keys;
 pub mod lookup;
 pub mod operations;

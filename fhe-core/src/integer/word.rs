@@ -17,6 +17,7 @@ pub struct Word {
 
 impl Word {
     /// A value with these digits.
+    #[cfg(test)]
     #[must_use]
     pub fn new(ty: Type, blocks: Vec<Block>) -> Self {
         Self { ty, blocks }

@@ -29,6 +29,13 @@ impl EvaluationKey {
     /// A key of the `tfhe` crate may have another bootstrapping key for this purpose, which
     /// [`from_tfhe`](Self::from_tfhe) drops; with it the `tfhe` crate makes other values of the same seed.
     ///
+    /// ```
+    /// use fhe_core::{ClientKey, Error, ParameterSet};
+    /// let simulated = ClientKey::simulated(ParameterSet::default()).evaluation_key()?;
+    /// assert!(matches!(simulated.random_source(), Err(Error::Unavailable { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Unavailable`] in a simulation, which has no key that values could depend on.
     pub fn random_source(&self) -> Result<RandomSource> {
@@ -48,6 +55,15 @@ impl RandomSource {
     /// Row i is what `generate_oblivious_pseudo_random` of the `tfhe` crate's type gives for the seed followed by i in
     /// eight bytes, the least significant first. So values do not depend on the number of rows. Values of different
     /// types are unrelated.
+    ///
+    /// ```
+    /// use fhe_core::{ClientKey, ParameterSet};
+    /// let client = ClientKey::generate(ParameterSet::default())?;
+    /// let random = client.evaluation_key()?.random_source()?;
+    /// let (dice, again) = (random.column::<u8>(2, b"a seed")?, random.column::<u8>(2, b"a seed")?);
+    /// assert_eq!(client.decrypt::<u8>(&dice)?, client.decrypt::<u8>(&again)?);
+    /// # Ok::<(), fhe_core::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Column::from_tfhe`], which the ciphertexts are converted by.

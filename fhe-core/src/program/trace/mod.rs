@@ -57,6 +57,12 @@ pub struct Trace {
 
 impl Trace {
     /// An encrypted input of that name: a column of the batch that the program will run over.
+    ///
+    /// ```
+    /// let program = fhe_core::Program::trace(|t| t.output("double", &(t.input::<u8>("x") * 2)))?;
+    /// assert_eq!(program.graph().inputs()[0].name, "x");
+    /// # Ok::<(), fhe_core::Error>(())
+    /// ```
     #[must_use]
     pub fn input<T: Clear>(&self, name: &str) -> Encrypted<T> {
         let mut recorder = self.recorder.borrow_mut();
@@ -66,18 +72,36 @@ impl Trace {
     }
 
     /// `length` inputs, named `name[0]`, `name[1]` and so on.
+    ///
+    /// ```
+    /// let program = fhe_core::Program::trace(|t| t.output("sum", &t.sum(&t.input_array::<u8>("x", 3))))?;
+    /// assert_eq!(program.graph().inputs()[2].name, "x[2]");
+    /// # Ok::<(), fhe_core::Error>(())
+    /// ```
     #[must_use]
     pub fn input_array<T: Clear>(&self, name: &str, length: usize) -> Vec<Encrypted<T>> {
         (0..length).map(|index| self.input(&format!("{name}[{index}]"))).collect()
     }
 
     /// A value in the clear.
+    ///
+    /// ```
+    /// use fhe_core::simulate::evaluate;
+    /// assert_eq!(evaluate(3u8, |x| x.trace().constant(10u8) - x)?, 7);
+    /// # Ok::<(), fhe_core::Error>(())
+    /// ```
     #[must_use]
     pub fn constant<T: Clear>(&self, value: T) -> Encrypted<T> {
         self.node(Op::Constant(value.to_bits()))
     }
 
     /// Names `value` as an output.
+    ///
+    /// ```
+    /// let program = fhe_core::Program::trace(|t| t.output("same", &t.input::<bool>("x")))?;
+    /// assert_eq!(program.graph().outputs()[0].name, "same");
+    /// # Ok::<(), fhe_core::Error>(())
+    /// ```
     pub fn output<T: Clear>(&self, name: &str, value: &Encrypted<T>) {
         let foreign = !Rc::ptr_eq(&self.recorder, &value.trace.recorder);
         let mut recorder = self.recorder.borrow_mut();
@@ -92,6 +116,12 @@ impl Trace {
     }
 
     /// Names the elements as outputs `name[0]`, `name[1]` and so on.
+    ///
+    /// ```
+    /// let program = fhe_core::Program::trace(|t| t.output_array("y", &t.sort(&t.input_array::<u8>("x", 2))))?;
+    /// assert_eq!(program.graph().outputs()[1].name, "y[1]");
+    /// # Ok::<(), fhe_core::Error>(())
+    /// ```
     pub fn output_array<T: Clear>(&self, name: &str, values: &[Encrypted<T>]) {
         for (index, value) in values.iter().enumerate() {
             self.output(&format!("{name}[{index}]"), value);
@@ -154,6 +184,12 @@ pub struct Encrypted<T> {
 
 impl<T> Encrypted<T> {
     /// The trace that this is a value of.
+    ///
+    /// ```
+    /// use fhe_core::simulate::evaluate;
+    /// assert_eq!(evaluate([1u8, 2, 3], |values| values[0].trace().sum(values))?, 6);
+    /// # Ok::<(), fhe_core::Error>(())
+    /// ```
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.trace
