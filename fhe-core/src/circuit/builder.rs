@@ -140,7 +140,7 @@ impl Builder {
     }
 
     fn push_lookup(&mut self, x: &Block, values: &[i64]) -> Block {
-        // Tables that differ by a constant or a sign are one bootstrap, and so one leaf: its noise is the same in both.
+        // Tables that differ by a constant or a sign are made of one bootstrap, and so are one leaf.
         let (values, sign, offset) = canonical(values);
         let high = values.iter().copied().max().unwrap_or(0);
         if high == 0 {
