@@ -1,8 +1,10 @@
 //! `cargo xtask bench-report`: what criterion has measured, as one JSON and as one page with plots.
 //!
-//! The page is self-contained: no script, no style sheet, no font from anywhere.
+//! The page is self-contained: no script, no style sheet, no font from anywhere. With the history of earlier runs, the
+//! command fails if benchmarks have become slower over the nights.
 
 mod page;
+mod trend;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +14,8 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use trend::{Trend, Verdict};
 
 /// Options of the command.
 #[derive(Args)]
@@ -39,6 +43,9 @@ struct Run {
     /// Seconds since 1970.
     time: u64,
     benchmarks: BTreeMap<String, Measured>,
+    /// Beside the runs before this one.
+    #[serde(default)]
+    trends: BTreeMap<String, Trend>,
 }
 
 /// One benchmark, in nanoseconds for the whole batch.
@@ -54,7 +61,7 @@ struct Measured {
 /// Runs the command.
 ///
 /// # Errors
-/// If there are no results, or files cannot be read or written.
+/// If there are no results, files cannot be read or written, or, once both are written, a trend is upwards.
 pub fn run(options: &Options) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     let criterion = options.criterion.clone().unwrap_or_else(|| root.join("target/criterion"));
@@ -63,17 +70,34 @@ pub fn run(options: &Options) -> Result<()> {
     collect(&criterion, &mut benchmarks)?;
     ensure!(!benchmarks.is_empty(), "{} has no results: cargo bench first", criterion.display());
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    let run = Run { schema_version: 1, machine: options.machine.clone(), commit: commit(root), time, benchmarks };
+    let machine = options.machine.clone();
     let mut runs = match &options.history {
-        Some(folder) => history(folder, &options.machine)?,
+        Some(folder) => history(folder, &machine)?,
         None => Vec::new(),
     };
-    runs.push(run.clone());
     runs.sort_by_key(|run| run.time);
+    let trends = BTreeMap::new();
+    runs.push(Run { schema_version: 1, machine, commit: commit(root), time, benchmarks, trends });
+    let trends = trend::trends(&runs);
+    let count = runs.len();
+    let last = &mut runs[count - 1];
+    last.trends = trends;
     fs::create_dir_all(&out)?;
-    fs::write(out.join("bench.json"), serde_json::to_string_pretty(&run)? + "\n")?;
+    fs::write(out.join("bench.json"), serde_json::to_string_pretty(last)? + "\n")?;
+    println!("{} benchmarks, {count} runs: {}", last.benchmarks.len(), out.join("bench.html").display());
     fs::write(out.join("bench.html"), page::html(&runs))?;
-    println!("{} benchmarks, {} runs: {}", run.benchmarks.len(), runs.len(), out.join("bench.html").display());
+    judge(&runs[count - 1].trends)
+}
+
+fn judge(trends: &BTreeMap<String, Trend>) -> Result<()> {
+    let mut slower = 0;
+    for (name, trend) in trends {
+        if matches!(trend.verdict, Verdict::Slower | Verdict::Suspect) {
+            println!("{name}: {}", page::trend(trend));
+        }
+        slower += usize::from(trend.verdict == Verdict::Slower);
+    }
+    ensure!(slower == 0, "{slower} of {} benchmarks have become slower over the last runs", trends.len());
     Ok(())
 }
 
@@ -168,16 +192,29 @@ mod tests {
         assert_eq!(first.benchmarks["standard/cpu/P/batch=8"].batch, 8);
         fs::create_dir_all(&past)?;
         let other = Run { machine: "another".to_owned(), ..first.clone() };
-        for (name, old) in [("1.json", Run { time: first.time - 86_400, ..first }), ("2.json", other)] {
+        for (name, old) in [("1.json", Run { time: first.time - 86_400, ..first.clone() }), ("2.json", other)] {
             fs::write(past.join(name), serde_json::to_string(&old)?)?;
         }
-        run(&options(Some(past)))?;
+        run(&options(Some(past.clone())))?;
         let page = fs::read_to_string(out.join("bench.html"))?;
         assert!(page.contains("2 runs") && page.contains("<polyline") && page.contains("&lt;cpu&gt;"));
         // Nothing is loaded from anywhere.
         assert!(
             ["http://", "https://", "src=", "href=", "<script", "@import", "url("].iter().all(|x| !page.contains(x))
         );
+        // A week ago all was faster, and it was slow the night before.
+        for night in 0..8 {
+            let mut old = Run { time: first.time - 86_400 * (8 - night), ..first.clone() };
+            let before = if night == 7 { 1.0 } else { 0.9 };
+            old.benchmarks.values_mut().for_each(|found| found.median *= before);
+            fs::write(past.join(format!("{night}.json")), serde_json::to_string(&old)?)?;
+        }
+        fs::remove_file(past.join("1.json"))?;
+        let error = run(&options(Some(past))).unwrap_err().to_string();
+        assert_eq!(error, "2 of 2 benchmarks have become slower over the last runs");
+        let last: Run = serde_json::from_slice(&fs::read(out.join("bench.json"))?)?;
+        assert_eq!(last.trends["standard/cpu/P/batch=1"].verdict, Verdict::Slower);
+        assert!(fs::read_to_string(out.join("bench.html"))?.contains("+11.1 %, slower (limit 5.0 %)"));
         Ok(())
     }
 

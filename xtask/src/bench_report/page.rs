@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Run;
+use super::trend::{GROUP, Trend, Verdict};
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
     color:#1c2430;background:#fff}h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2.2rem 0 .3rem}\
@@ -34,8 +35,8 @@ pub fn html(runs: &[Run]) -> String {
     );
     let groups: BTreeSet<_> = last.benchmarks.keys().filter_map(|name| name.split('/').next()).collect();
     // The group that trends follow comes first.
-    let standard = groups.iter().filter(|&&group| group == "standard");
-    for group in standard.chain(groups.iter().filter(|&&group| group != "standard")) {
+    let (standard, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|&group| group == GROUP);
+    for group in standard.into_iter().chain(others) {
         let _ = writeln!(page, "<h2>{}</h2>", escaped(group));
         page += &plot(group, runs);
         page += &table(group, last);
@@ -45,22 +46,35 @@ pub fn html(runs: &[Run]) -> String {
 
 fn table(group: &str, run: &Run) -> String {
     let mut text = "<table><tr><th>backend, parameters, batch</th><th>median</th><th>95% interval</th><th>per row</th>\
-                    <th>rows per second</th></tr>\n"
+                    <th>rows per second</th><th>change</th></tr>\n"
         .to_owned();
     for (name, found) in run.benchmarks.iter().filter(|(name, _)| of(name, group)) {
         let rows = found.batch.max(1) as f64;
         let _ = writeln!(
             text,
-            "<tr><td>{}</td><td>{}</td><td>{} to {}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{} to {}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escaped(&label(name)),
             duration(found.median),
             duration(found.low),
             duration(found.high),
             duration(found.median / rows),
             three_digits(rows * 1e9 / found.median),
+            run.trends.get(name).map_or_else(String::new, trend),
         );
     }
     text + "</table>\n"
+}
+
+/// A trend in words.
+pub fn trend(trend: &Trend) -> String {
+    let verdict = match trend.verdict {
+        Verdict::TooFew => return "too few runs".to_owned(),
+        Verdict::Steady => "steady",
+        Verdict::Suspect => "slower this time",
+        Verdict::Slower => "slower",
+        Verdict::Faster => "faster",
+    };
+    format!("{:+.1} %, {verdict} (limit {:.1} %)", trend.change * 100.0, trend.limit * 100.0)
 }
 
 /// Time per row over the runs, one line for each benchmark of the group; the scale is logarithmic.

@@ -331,7 +331,8 @@ pub fn workflows(context: &mut Context) {
         with_files(context, "shellcheck", &files, &Call::new("shellcheck", "--color=never"));
     }
     let tests = Call::new(".github/tests/run", "");
-    context.command("scripts", &tests.clone().args(["test_verdict", "test_preflight", "test_sanitize"]));
+    let scripts = ["test_verdict", "test_preflight", "test_sanitize", "test_trend"];
+    context.command("scripts", &tests.clone().args(scripts));
     context.tool("act", &tests.arg("test_pipeline"));
 }
 
