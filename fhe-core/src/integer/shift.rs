@@ -275,8 +275,11 @@ fn shift_by_bits(b: &mut Builder, op: ShiftOp, x: &Word, amount: &Amount) -> Wor
     let extends = op.extends(x.ty);
     let (bits, over) = amount.saturated_bits(b);
     let distance: u32 = bits.iter().enumerate().map(|(k, bit)| u32::from(bit.high() > 0) << k).sum();
-    let left = x.ty.bits() - distance - u32::from(extends);
-    let left = if over.as_constant() == Some(0) { 0 } else { left.div_ceil(MESSAGE_BITS) as usize };
+    let left = match over.as_constant() {
+        Some(0) => 0,
+        // The width is a power of two, since a rotation is never over.
+        _ => (x.ty.bits() - distance - u32::from(extends)).div_ceil(MESSAGE_BITS) as usize,
+    };
     let in_last_stage = left == 1 && !extends && bits.first().is_some_and(|bit| bit.as_constant().is_none());
     let mut value = x.clone();
     for (k, bit) in bits.iter().enumerate().rev() {
