@@ -25,6 +25,10 @@ class Real(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.repository, self.artifacts = Path(folder.name, "repository"), Path(folder.name, "artifacts")
         self.artifacts.mkdir()
+        # Packages of the system are not installed by a test: what a lane needs of them is here, or the lane fails.
+        self.programs = Path(folder.name, "programs")
+        self.programs.mkdir()
+        support.stub(self.programs, "sudo", "exit 0")
         # The last commit, as main: everything is planned.
         subprocess.run(["git", "clone", "--quiet", ROOT, self.repository], check=True)
         subprocess.run(["git", "checkout", "--quiet", "-B", "main"], cwd=self.repository, check=True)
@@ -38,6 +42,7 @@ class Real(unittest.TestCase):
         }
         options = ["-W=.github/workflows/ci.yml", f"-j={job}", *(f"--matrix={entry}" for entry in matrix)]
         options += [f"--env={name}={value}" for name, value in environment.items()]
+        environment["PATH"] = f"{self.programs}{os.pathsep}{os.environ['PATH']}"
         log = ROOT / f"target/ci/act-{job}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         code, out = act.run(self.repository, "push", *options, seconds=4 * 3600, log=log, **environment)
