@@ -24,6 +24,7 @@ use tfhe::core_crypto::commons::math::random::CompressionSeed;
 use tfhe::named::Named;
 use tfhe::safe_serialization::{DeserializationConfig, SerializationConfig};
 use tfhe::{Unversionize, Versionize};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::params::{ParameterSet, Scheme};
@@ -240,7 +241,7 @@ pub(crate) fn read<H: DeserializeOwned, T>(
         Ok(header) => parse(header, &mut body),
         Err(error) => Err(malformed(format!("its header is unreadable: {error}"))),
     };
-    let unread = io::copy(&mut body, &mut io::sink()).map_err(failed)?;
+    let unread = drain(&mut body).map_err(failed)?;
     if body.remaining != 0 {
         return Err(failed(ErrorKind::UnexpectedEof.into()));
     }
@@ -254,6 +255,20 @@ pub(crate) fn read<H: DeserializeOwned, T>(
         return Err(malformed(format!("{unread} bytes too many")));
     }
     parsed
+}
+
+/// Reads to the end, through memory that is wiped: it may be a key. How many bytes there were.
+fn drain(reader: &mut impl Read) -> io::Result<u64> {
+    let mut buffer = Zeroizing::new([0; 4096]);
+    let mut total = 0;
+    loop {
+        match reader.read(&mut buffer[..]) {
+            Ok(0) => return Ok(total),
+            Ok(count) => total += count as u64,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Writes words, little endian.
@@ -303,13 +318,14 @@ where
     config.deserialize_from(reader).map_err(|reason| Error::malformed(what, reason))
 }
 
-/// Reads one object in the `tfhe` crate's form that is all of `bytes`.
-pub(crate) fn parse_tfhe<T>(mut bytes: &[u8], what: &'static str) -> Result<T>
+/// Reads one object in the `tfhe` crate's form that is all of `bytes`, and hands it to `own` before anything else can
+/// fail: what wipes a key owns it then.
+pub(crate) fn parse_tfhe<T, U>(mut bytes: &[u8], what: &'static str, own: impl FnOnce(T) -> Result<U>) -> Result<U>
 where
     T: DeserializeOwned + Unversionize + Named,
 {
     let length = bytes.len() as u64;
-    let object = read_tfhe(&mut bytes, length, what)?;
+    let object = own(read_tfhe(&mut bytes, length, what)?)?;
     if bytes.is_empty() { Ok(object) } else { Err(Error::malformed(what, format!("{} bytes too many", bytes.len()))) }
 }
 

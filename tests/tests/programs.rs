@@ -1,6 +1,6 @@
 //! Random programs on the simulation backend against plain integers, in both forms.
 
-use fhe_core::program::graph::Graph;
+use fhe_core::program::graph::{BinaryOp, Graph, Op};
 use fhe_core::program::{OutputNoise, ProgramOptions};
 use fhe_core::{Bits, ClientKey, Engine, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type};
 use fhe_tests::clear;
@@ -68,4 +68,48 @@ fn damaged_programs_are_refused() {
         damaged[bit / 8] ^= 1 << (bit % 8);
         assert!(Program::from_bytes(&damaged).is_err(), "bit {bit} flipped");
     }
+}
+
+/// Elements whose digits are never 0, and an index past the last of a group.
+#[test]
+fn an_index_in_a_group_without_that_item() {
+    let mut graph = Graph::default();
+    let u8s = Type::Uint(8);
+    let mask = graph.push(Op::Constant(Bits::from(0x55u8)), u8s).unwrap();
+    let mut elements = Vec::new();
+    for at in 0..7 {
+        let input = graph.push_input(&format!("a{at}"), u8s).unwrap();
+        elements.push(graph.push(Op::Binary(BinaryOp::Or, input, mask), u8s).unwrap());
+    }
+    let index = graph.push_input("i", u8s).unwrap();
+    for count in 2..=7 {
+        let read = graph.push(Op::Index { elements: elements[..count].to_vec(), index }, u8s).unwrap();
+        graph.push_output(&format!("of{count}"), read).unwrap();
+    }
+    let client = ClientKey::simulated(ParameterSet::default());
+    let engine = Engine::new(SimulationBackend::new(), &client.evaluation_key().unwrap()).unwrap();
+    let program = Program::from_graph(graph.clone(), ProgramOptions::default()).unwrap();
+    let rows: Vec<Vec<Bits>> = (0..9u8)
+        .flat_map(|index| [255, 0].map(|value| [&[value; 7][..], &[index]].concat()))
+        .map(|row| row.into_iter().map(Bits::from).collect())
+        .collect();
+    let expected: Vec<_> = rows.iter().map(|row| clear::evaluate(&graph, row)).collect();
+    for form in BOTH {
+        let input = batch(&client, &graph, &rows);
+        let (outputs, _) = engine.run_with(&program, &input, RunOptions::new().form(form)).unwrap();
+        assert_eq!(results(&client, &graph, &outputs), expected, "{form:?}");
+    }
+}
+
+/// A choice between known digits of three choices deep: a multiple that is noisier than any sum that is looked up.
+#[test]
+fn multiples_of_noisy_truth_values_compile() {
+    let program = Program::trace(|t| {
+        let [b1, a1, b2, a2, c] = ["b1", "a1", "b2", "a2", "c"].map(|name| t.input::<bool>(name));
+        let v = t.input::<u8>("v");
+        let (z1, z2) = (a1.select(&a1, &b1), a2.select(&a2, &b2));
+        let z3 = c.select(&z1, &z2);
+        t.output("out", &(z3.select(3u8, 0u8) & v));
+    });
+    program.unwrap().statistics(Form::Latency).unwrap();
 }

@@ -31,7 +31,7 @@ impl Batch {
 
     /// Adds a column.
     ///
-    /// Noise is counted as if different columns were encrypted independently. To use a value twice, read one input twice
+    /// Noise is counted as if different columns, and the blocks of each, were encrypted independently. To use a value twice, read one input twice
     /// in the program instead of adding its ciphertexts under two names.
     ///
     /// # Errors

@@ -86,7 +86,9 @@ impl Column {
     /// # Errors
     /// [`Error::InvalidOperand`] for a type without an encrypted form.
     pub fn empty(ty: Type, scheme: Scheme) -> Result<Self> {
-        Self::from_words(ty, scheme, Vec::new(), vec![BlockInfo::clean(ty); ty.blocks()])
+        // Blocks without number, for a type that is refused.
+        let blocks = if ty.is_supported() { ty.blocks() } else { 0 };
+        Self::from_words(ty, scheme, Vec::new(), vec![BlockInfo::clean(ty); blocks])
     }
 
     /// Type of every value.

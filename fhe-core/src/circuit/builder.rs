@@ -185,7 +185,8 @@ fn stalest(parts: &[(Block, i64)]) -> Option<usize> {
     let reads = |at: usize, leaf: LeafId| parts[at].0.terms().iter().any(|term| term.0 == leaf);
     let shares = |at: usize| parts[at].0.terms().iter().any(|term| (0..at).any(|other| reads(other, term.0)));
     let part = stale.or_else(|| (1..parts.len()).find(|&at| shares(at)))?;
-    let block = &parts[part].0;
+    // As it will be looked up: a multiple is as noisy as what it is a multiple of.
+    let block = parts[part].0.reduced().0;
     (block.norm2() <= MAX_NORM2 && block.high() - block.low() < BOXES as i64).then_some(part)
 }
 
@@ -230,6 +231,17 @@ mod tests {
         let sum = (&x + &y).within(0..=3);
         let packed = b.lookup_sum(&[(&sum, 4), (&x, 1)], 0, |v| v & 1);
         assert_eq!(b.forms.len(), 2, "16·2 + 9 is more than 25, so the sum is refreshed");
+        assert!(packed.norm2() == 1 && b.check().is_ok());
+    }
+
+    #[test]
+    fn a_multiple_is_refreshed_as_what_it_is_a_multiple_of() {
+        let mut b = Builder::new();
+        let inputs: Vec<Block> = (0..4).map(|i| b.input(0, i, 0..=1)).collect();
+        let one_of_three = Block::sum(inputs[..3].iter().map(|x| (x, 1)), 0).within(0..=1);
+        let digit = &one_of_three * 3;
+        assert_eq!(digit.norm2(), 27, "more than can be looked up as it is");
+        let packed = b.lookup_sum(&[(&digit, 1), (&inputs[3], 4)], 0, |v| v & 5);
         assert!(packed.norm2() == 1 && b.check().is_ok());
     }
 

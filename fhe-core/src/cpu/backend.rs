@@ -25,6 +25,10 @@ use crate::torus::BOXES;
 /// Bytes of ciphertext buffers that a run takes unless the caller sets another limit.
 const DEFAULT_MEMORY: usize = 512 << 20;
 
+/// Bootstraps whose outputs are computed before they are written to their slots: 64 MiB of ciphertexts, and several tiles
+/// for each of a hundred threads.
+const PIECE: usize = 4096;
+
 /// Evaluates on the processor, with as many threads as asked for; they are started once, with the backend.
 ///
 /// The instruction set is chosen when the backend is made: AVX-512, AVX2 or portable code, whichever the machine has.
@@ -323,25 +327,28 @@ impl Backend for CpuBackend {
         same_size("coefficients of a table", tables.polynomial_size, key.geometry.polynomial_size)?;
         let count = tables.words.len() / tables.polynomial_size;
         lookups.bounds.fit(rows, count, source.len(), target.len())?;
-        let mut switched = Vec::with_capacity(lookups.lookups.len() * rows * source.size);
-        let mut jobs = Vec::with_capacity(lookups.lookups.len() * rows);
-        let mut slots = Vec::new();
-        for (lookup, coefficients) in lookups.lookups.iter().zip(&lookups.coefficients) {
-            for row in 0..rows {
-                let input = lookup.input as usize * rows + row;
-                switched.extend_from_slice(&source.words[input * source.size..(input + 1) * source.size]);
-                jobs.push(BootstrapJob { table: lookup.table as usize, coefficients });
-                slots.extend(lookup.outputs.iter().map(|output| output.slot as usize * rows + row));
-            }
-        }
-        let mut results = vec![0; slots.len() * target.size];
+        let (mut switched, mut jobs) = (Vec::new(), Vec::new());
+        let (mut slots, mut results) = (Vec::new(), Vec::new());
+        let total = lookups.lookups.len() * rows;
         self.with_workspace(key, |workspace| {
-            let bootstrapping_key = &key.bootstrapping_key;
-            bootstrap_batch(&self.pool, bootstrapping_key, workspace, &switched, &jobs, &tables.words, &mut results);
+            for first in (0..total).step_by(PIECE) {
+                (switched.clear(), jobs.clear(), slots.clear(), results.clear());
+                for job in first..total.min(first + PIECE) {
+                    let (lookup, row) = (&lookups.lookups[job / rows], job % rows);
+                    let input = lookup.input as usize * rows + row;
+                    switched.extend_from_slice(&source.words[input * source.size..(input + 1) * source.size]);
+                    let coefficients = &lookups.coefficients[job / rows];
+                    jobs.push(BootstrapJob { table: lookup.table as usize, coefficients });
+                    slots.extend(lookup.outputs.iter().map(|output| output.slot as usize * rows + row));
+                }
+                results.resize(slots.len() * target.size, 0);
+                let key = &key.bootstrapping_key;
+                bootstrap_batch(&self.pool, key, workspace, &switched, &jobs, &tables.words, &mut results);
+                for (&slot, result) in slots.iter().zip(results.chunks_exact(target.size)) {
+                    target.words[slot * target.size..(slot + 1) * target.size].copy_from_slice(result);
+                }
+            }
         });
-        for (&slot, result) in slots.iter().zip(results.chunks_exact(target.size)) {
-            target.words[slot * target.size..(slot + 1) * target.size].copy_from_slice(result);
-        }
         Ok(())
     }
 

@@ -114,6 +114,9 @@ impl<'a> RunOptions<'a> {
     }
 
     /// Limits the ciphertext buffers of each backend to that many bytes: rows are cut into chunks that fit.
+    ///
+    /// Beside them a backend holds keys and tables, and what it works with: a CPU backend up to 64 MiB of results of
+    /// bootstraps (more where bootstraps have several outputs).
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = Some(bytes);

@@ -227,6 +227,8 @@ impl<'a, B: Backend> Run<'a, B> {
     fn observe(&self, rows: usize, watch: &mut Watch<'_>) -> Result<()> {
         let (bootstraps, total) = (self.report.bootstraps, self.total);
         let Some(watch) = watch else { return Ok(()) };
+        // What is reported as done is done, and what is cancelled stops: a device may have queued it only.
+        self.engine.backend.synchronize()?;
         match watch(Progress { bootstraps, total, rows }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Cancelled { bootstraps, total }),

@@ -126,7 +126,7 @@ pub(super) fn pick(b: &mut Builder, flags: &[Block], items: &[&Block]) -> Block 
     sum.within(hull(items))
 }
 
-/// Item `digit` of up to four digits; any digit past the end.
+/// Item `digit` of up to four digits; past the end any digit of an item, or 0.
 ///
 /// * Throughput form: [`pick`], with the flags from one bootstrap.
 /// * Latency form: the sum of [digit = i]·item on 4·digit + item: one bootstrap more, one level less.
@@ -146,7 +146,11 @@ pub(super) fn pick_by_digit(b: &mut Builder, digit: &Block, items: &[&Block], fo
     }
     if form == Form::Latency {
         let products: Vec<Block> = items.iter().zip(0..).map(|(item, i)| product_at(b, digit, item, i)).collect();
-        return Block::sum(products.iter().map(|product| (product, 1)), 0).within(hull(items));
+        let range = hull(items);
+        // Past the end all products are 0, which may be the digit of no item.
+        let is_item = digit.high() < items.len() as i64;
+        let range = if is_item { range } else { (*range.start()).min(0)..=(*range.end()).max(0) };
+        return Block::sum(products.iter().map(|product| (product, 1)), 0).within(range);
     }
     let flags: Vec<Block> = (0..items.len() as i64).map(|i| b.lookup(digit, |at| i64::from(at == i))).collect();
     pick(b, &flags, items)

@@ -136,10 +136,10 @@ impl ClientKey {
 
     fn encrypt_rows<V: Sync>(&self, ty: Type, values: &[V], bits: impl Fn(&V) -> Bits + Sync) -> Result<Column> {
         let words_per_block = self.scheme().ciphertext_words();
-        let words_per_row = ty.blocks() * words_per_block;
-        if values.is_empty() || words_per_row == 0 {
+        if values.is_empty() || !ty.is_supported() {
             return Column::empty(ty, self.scheme());
         }
+        let words_per_row = ty.blocks() * words_per_block;
         let mut words = vec![0; values.len() * words_per_row];
         words.par_chunks_exact_mut(words_per_row).zip(values).for_each(|(row, value)| {
             let bits = ty.truncate(bits(value));
@@ -231,7 +231,7 @@ impl ClientKey {
             // In one piece, so that no reallocation leaves a copy behind. The length is capped for this kind.
             let mut bytes = Zeroizing::new(vec![0; body.remaining() as usize]);
             body.read_exact(&mut bytes).map_err(|error| Kind::ClientKey.read_error(error))?;
-            let key = Self::from_tfhe(file::parse_tfhe(&bytes, Kind::ClientKey.name())?)?;
+            let key = file::parse_tfhe(&bytes, Kind::ClientKey.name(), Self::from_tfhe)?;
             Scheme::Encrypted(params).expect("its header", key.scheme(), || "the client key".to_owned())?;
             Ok(key)
         })
@@ -257,7 +257,7 @@ impl ClientKey {
         // As much as may arrive, so that no reallocation leaves a copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
         file::read_all(reader, MAX_BYTES, Kind::ClientKey, &mut bytes)?;
-        Self::from_tfhe(file::parse_tfhe(&bytes, Kind::ClientKey.name())?)
+        file::parse_tfhe(&bytes, Kind::ClientKey.name(), Self::from_tfhe)
     }
 }
 

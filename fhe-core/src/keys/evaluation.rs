@@ -170,7 +170,7 @@ impl EvaluationKey {
             };
             let mut bytes = Vec::new();
             file::read_all(body, MAX_TFHE_BYTES, Kind::EvaluationKey, &mut bytes)?;
-            let key = Self::from_tfhe(file::parse_tfhe(&bytes, Kind::EvaluationKey.name())?)?;
+            let key = file::parse_tfhe(&bytes, Kind::EvaluationKey.name(), Self::from_tfhe)?;
             Scheme::Encrypted(params).expect("its header", key.scheme(), || "the evaluation key".to_owned())?;
             Ok(key)
         })
@@ -197,7 +197,7 @@ impl EvaluationKey {
     pub fn read_tfhe(reader: impl Read) -> Result<Self> {
         let mut bytes = Vec::new();
         file::read_all(reader, MAX_TFHE_BYTES, Kind::EvaluationKey, &mut bytes)?;
-        Self::from_tfhe(file::parse_tfhe(&bytes, Kind::EvaluationKey.name())?)
+        file::parse_tfhe(&bytes, Kind::EvaluationKey.name(), Self::from_tfhe)
     }
 }
 

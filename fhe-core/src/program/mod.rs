@@ -19,8 +19,10 @@ pub use trace::{Amount, Encrypted, Operand, Trace};
 /// How noisy the outputs of a program may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OutputNoise {
-    /// Outputs are as good as fresh: other programs and the `tfhe` crate's own operations can go on with them. Costs
-    /// one bootstrap for every block that the last operation left with more noise, after `select` for example.
+    /// Outputs have no more noise than fresh ciphertexts: other programs and the `tfhe` crate's own operations can go on
+    /// with them. Costs one bootstrap for every block that the last operation left with more noise, after `select` for
+    /// example. Blocks may be one and the same ciphertext, as the upper ones of a value whose sign was extended, or have
+    /// noise in common: what that means for the next program stands in `docs/noise.md`.
     #[default]
     Nominal,
     /// Outputs keep the noise that the last operation left, which is always in the bounds for decryption and is stated
@@ -144,7 +146,8 @@ impl Program {
     /// The program as bytes, for [`Program::from_bytes`] on any machine and backend.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if the graph cannot be encoded, which no valid program is known to cause.
+    /// [`Error::Io`] if that is more than 16 MiB, which [`Program::from_bytes`] would refuse: every element of a sorted
+    /// or written array names all of its elements.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let stored = Stored { graph: self.inner.graph.clone(), options: self.inner.options };
         let mut bytes = Vec::new();

@@ -82,12 +82,17 @@ impl Graph {
     /// Adds an input.
     ///
     /// # Errors
-    /// [`Error::BadName`] for a name that is empty or used.
+    /// [`Error::BadName`] for a name that is empty or used; [`Error::InvalidOperand`] for a type that is not
+    /// [supported](Type::is_supported).
     pub fn push_input(&mut self, name: &str, ty: Type) -> Result<NodeId> {
         check_name(name, &self.inputs)?;
         let index = self.inputs.len() as u32;
         self.inputs.push(Port { name: name.to_owned(), node: self.nodes.len() as NodeId });
-        self.push(Op::Input(index), ty)
+        let node = self.push(Op::Input(index), ty);
+        if node.is_err() {
+            self.inputs.pop();
+        }
+        node
     }
 
     /// Adds an output.

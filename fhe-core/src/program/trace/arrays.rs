@@ -1,4 +1,6 @@
 //! Operations on many values, as functions of the trace.
+//!
+//! None is an error of the trace, but for `sort` and `write`, which return none.
 
 use super::{Encrypted, Operand, Trace};
 use crate::program::graph::{ExtremumOp, FindOp, NodeId, Op};
@@ -44,7 +46,7 @@ impl Trace {
         self.node(Op::Count(nodes))
     }
 
-    /// Whether all of `values` are true: one bootstrap for up to 15 of them.
+    /// Whether all of `values` are true: one bootstrap for up to 16 of them.
     ///
     /// ```
     /// # use fhe_core::simulate::evaluate;
@@ -57,7 +59,7 @@ impl Trace {
         self.node(Op::All(nodes))
     }
 
-    /// Whether any of `values` is true: one bootstrap for up to 15 of them.
+    /// Whether any of `values` is true: one bootstrap for up to 16 of them.
     ///
     /// ```
     /// # use fhe_core::simulate::evaluate;

@@ -86,7 +86,7 @@ impl<T: ClearInteger> Encrypted<T> {
         ///
         /// By zero the quotient of unsigned values is the largest value and the remainder the dividend. For signed
         /// values the remainder is the dividend, and the quotient is -1 for dividends of 0 and more and 1 for negative
-        /// ones. So it is in the `tfhe` crate; a clear zero is an error.
+        /// ones. So it is in the `tfhe` crate, and here also by a clear zero.
         div_rem(self, other: impl Operand<T>) -> (Self, Self), self.pair(BinaryOp::Div, BinaryOp::Rem, other),
             ("(-7i8, 2i8)", "|(a, b)| a.div_rem(b)", "(-3, -1)");
         /// The wrapped sum, and whether it overflowed.
