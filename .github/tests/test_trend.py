@@ -1,6 +1,7 @@
 """Tests of bench-trend: what it fetches, and that a report that fails makes it fail."""
 
 import io
+import json
 import subprocess
 import tempfile
 import unittest
@@ -12,11 +13,19 @@ import support
 # The nights 1 and 2 have an artifact, the second without figures; cargo sees the history.
 GH = """
 case $2 in
-*name=bench-a-card*) printf '1\\n2\\n' ;;
+*name=bench-a-card*) jq "$4" "$NIGHTS/artifacts.json" ;;
 */1/zip | */2/zip) id=${2%/zip}; cat "$NIGHTS/${id##*/}.zip" ;;
 *) echo "unexpected: $*" >&2; exit 1 ;;
 esac
 """
+ARTIFACTS = [
+    {"id": 1, "expired": False, "workflow_run": {"head_branch": "main", "head_repository_id": 7, "repository_id": 7}},
+    {"id": 2, "expired": False, "workflow_run": {"head_branch": "main", "head_repository_id": 7, "repository_id": 7}},
+    {"id": 3, "expired": True, "workflow_run": {"head_branch": "main", "head_repository_id": 7, "repository_id": 7}},
+    # Of a fork, and of a branch: the stand-in for gh has none of them.
+    {"id": 4, "expired": False, "workflow_run": {"head_branch": "main", "head_repository_id": 8, "repository_id": 7}},
+    {"id": 5, "expired": False, "workflow_run": {"head_branch": "b", "head_repository_id": 7, "repository_id": 7}},
+]
 CARGO = 'echo "$*" > "$NIGHTS/called"; ls target/ci/history > "$NIGHTS/history"; exit "$CODE"\n'
 
 
@@ -30,6 +39,7 @@ class Trend(unittest.TestCase):
                 with zipfile.ZipFile(data, "w") as archive:
                     archive.writestr(file, "{}")
                 (folder / f"{night}.zip").write_bytes(data.getvalue())
+            (folder / "artifacts.json").write_text(json.dumps({"artifacts": ARTIFACTS}), encoding="utf-8")
             support.stub(folder, "gh", gh)
             support.stub(folder, "cargo", CARGO)
             variables = {"NIGHTS": name, "CODE": str(code), "GH_REPO": "o/r", "GITHUB_OUTPUT": str(folder / "out")}

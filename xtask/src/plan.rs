@@ -18,7 +18,11 @@ pub const EVERYTHING: [&str; 12] =
     ["fmt", "lint", "docs", "test", "doctest", "fuzz", "kernels", "emulate", "icount", "deps", "workflows", "gpu"];
 
 /// Crates whose code runs on a GPU or for it. Their tests in the other packages are in the test program `gpu`.
-const GPU_CRATES: [&str; 3] = ["fhe-gpu", "fhe-kernels", "fhe-emulator"];
+const GPU_CRATES: [&str; 2] = ["fhe-gpu", "fhe-kernels"];
+
+/// Not among the workspace's default members, so neither are its tests among those of the lane `test`: the lane
+/// `emulate` runs them.
+const EMULATOR: &str = "fhe-emulator";
 
 /// What to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -141,7 +145,7 @@ fn effect<'a>(file: &str, workspace: &'a Workspace) -> Effect<'a> {
         return Effect::All("it is part of the harness itself");
     }
     if file == ".github/scripts/fuzz" {
-        return Effect::Lanes(&["fuzz", "workflows"]);
+        return Effect::Lanes(&["fmt", "fuzz", "workflows"]);
     }
     if under(&[".github/"]) {
         return Effect::Lanes(&["workflows"]);
@@ -190,17 +194,21 @@ pub fn plan(files: &[String], workspace: &Workspace) -> Plan {
             Effect::Package(package) => {
                 reasons.push(format!("{file} of {package} has changed"));
                 let gpu = GPU_CRATES.contains(&package);
-                lanes.extend(["fmt", "lint", "docs", "test"]);
+                lanes.extend(["fmt", "lint", "docs"]);
+                if package == EMULATOR {
+                    // Nothing of it goes to a card or into PTX, and its tests are no part of the lane `test`.
+                    lanes.insert("emulate");
+                    continue;
+                }
+                lanes.insert("test");
                 match package {
-                    // Nothing of it goes to a card or into PTX.
-                    "fhe-emulator" => lanes.extend(["emulate"]),
                     _ if gpu => lanes.extend(["kernels", "emulate", "gpu", "doctest"]),
                     // Fuzz targets compare with its plain integers.
                     "fhe-tests" => lanes.extend(["fuzz", "emulate", "gpu"]),
                     "fhe-benches" => lanes.extend(["icount"]),
                     _ => lanes.extend(EVERYTHING),
                 }
-                for one in workspace.dependents(package) {
+                for one in workspace.dependents(package).into_iter().filter(|one| one != EMULATOR) {
                     // A change for GPUs cannot change what the other test programs of a dependent do.
                     let only_gpu = gpu && one == "fhe-tests";
                     let binary = if only_gpu { " & binary(=gpu)" } else { "" };
@@ -287,12 +295,12 @@ mod tests {
             ("kernels/cuda/blind_rotate.cuh", gpu),
             ("kernels/ptx/m.compute_80.ptx", gpu),
             ("kernels/BUDGET.toml", gpu),
-            ("kernels/emulator/src/lib.rs", "fmt lint docs test emulate"),
+            ("kernels/emulator/src/lib.rs", "fmt lint docs emulate"),
             ("tests/tests/gpu/main.rs", "fmt lint docs test fuzz emulate gpu"),
             ("benches/bootstrap.rs", "fmt lint docs test icount"),
             (".github/workflows/ci.yml", "workflows"),
             (".github/actions/run-lane/action.yml", "workflows"),
-            (".github/scripts/fuzz", "fuzz workflows"),
+            (".github/scripts/fuzz", "fmt fuzz workflows"),
             ("fuzz/fuzz_targets/keys.rs", "fmt fuzz deps"),
             ("fuzz/Cargo.toml", "fmt fuzz deps"),
             ("fuzz/Cargo.lock", "fmt fuzz deps"),
@@ -313,6 +321,10 @@ mod tests {
             assert_eq!(plan.lanes.join(" "), lanes, "{file}");
             assert_eq!(plan.all, lanes == all, "{file}");
             assert!(plan.reasons[0].contains(file), "{plan:?}");
+            // Those two wait for nothing, and all others for them: jobs after a job that is left out are left out.
+            let first = ["fmt", "lint"].iter().any(|lane| plan.lanes.contains(lane));
+            assert!(first || plan.lanes == ["workflows"] || plan.lanes == ["docs"], "{file}");
+            assert_eq!(plan.lanes.contains(&"test"), plan.filter != "none()", "{file}");
         }
     }
 
@@ -322,6 +334,7 @@ mod tests {
         for (file, filter) in [
             ("README.md", "none()"),
             ("fuzz/src/lib.rs", "none()"),
+            ("kernels/emulator/src/lib.rs", "none()"),
             ("fhe-core/src/lib.rs", "all()"),
             ("fhe-gpu/src/lib.rs", gpu),
             ("benches/src/lib.rs", "(package(=fhe-benches))"),

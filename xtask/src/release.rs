@@ -48,11 +48,20 @@ fn steps(context: &mut Context, root: &Path, options: &Options) -> Result<()> {
     let tree = scratch.join("tree");
     must(context, "clone", &Call::new("git", "clone --quiet --no-hardlinks .").arg(text(&tree)?))?;
 
+    let tagged = tags(context, &tree, "--points-at HEAD")?.contains(&format!("v{version}"));
     let manifest = fs::read_to_string(tree.join("Cargo.toml"))?;
-    context.check("version", || Ok(fs::write(tree.join("Cargo.toml"), bump(&manifest, version)?)?));
+    let bumped = bump(&manifest, version)?;
+    context.check("version", || {
+        // What is published is the commit, not this clone of it.
+        ensure!(
+            !tagged || bumped == manifest,
+            "v{version} is tagged, but Cargo.toml does not have that version everywhere"
+        );
+        Ok(fs::write(tree.join("Cargo.toml"), bumped)?)
+    });
     must(context, "lock file", &Call::cargo("update --workspace --offline").within(&tree))?;
-    notes(context, &tree, &output, version)?;
-    semver(context, &tree)?;
+    notes(context, &tree, &output, version, tagged)?;
+    semver(context, &tree, version)?;
 
     let target = scratch.join("target");
     let names = PACKAGES.iter().flat_map(|(name, _)| ["--package", name]);
@@ -111,14 +120,29 @@ fn numbers(version: &str) -> Result<[u64; 3]> {
     three.filter(|[a, b, c]| format!("{a}.{b}.{c}") == version).with_context(|| format!("{version} is not x.y.z"))
 }
 
+/// Tags of versions, the newest first.
+fn tags(context: &Context, tree: &Path, which: &str) -> Result<Vec<String>> {
+    let call =
+        Call::new("git", "tag --list v* --sort=-v:refname").args(which.split_whitespace()).within(tree).quietly();
+    let output = context.shell.run(&call)?;
+    ensure!(output.success, "{call}: {}", output.tail());
+    Ok(output.stdout.lines().map(str::to_owned).collect())
+}
+
 /// Notes of this release, and the changelog with them on top.
-fn notes(context: &mut Context, tree: &Path, output: &Path, version: &str) -> Result<()> {
+fn notes(context: &mut Context, tree: &Path, output: &Path, version: &str, tagged: bool) -> Result<()> {
     if !context.has("git-cliff") {
         return Ok(());
     }
-    let call = Call::new("git-cliff", "--config cliff.toml --unreleased --tag").arg(format!("v{version}"));
+    let call = Call::new("git-cliff", "--config cliff.toml");
+    let call =
+        if tagged { call.arg("--current") } else { call.args(["--unreleased", "--tag"]).arg(format!("v{version}")) };
     let text = must(context, "release notes", &call.within(tree).quietly())?;
-    fs::write(output.join("NOTES.md"), &text)?;
+    let sections = text.lines().filter(|line| line.starts_with("### ")).count();
+    context.check("notes", || {
+        ensure!(sections > 0, "the release has nothing that a user would notice: {text}");
+        Ok(fs::write(output.join("NOTES.md"), &text)?)
+    });
     let old = fs::read_to_string(tree.join("CHANGELOG.md")).unwrap_or_default();
     fs::write(output.join("CHANGELOG.md"), changelog(&old, &text))?;
     Ok(())
@@ -133,11 +157,10 @@ fn changelog(old: &str, notes: &str) -> String {
     format!("{}\n\n{}\n\n{tail}", head.trim_end(), notes.trim()).trim().to_owned() + "\n"
 }
 
-/// Compares the public interface with the last release.
-fn semver(context: &mut Context, tree: &Path) -> Result<()> {
-    let tags =
-        must(context, "last release", &Call::new("git", "tag --list v* --sort=-v:refname").within(tree).quietly())?;
-    let Some(last) = tags.lines().next() else {
+/// Compares the public interface with the last release, which is not the one whose tag is there already.
+fn semver(context: &mut Context, tree: &Path, version: &str) -> Result<()> {
+    let tags = tags(context, tree, "")?;
+    let Some(last) = tags.iter().find(|&tag| *tag != format!("v{version}")) else {
         context.skip("semver", "a first release has nothing to be compared with", None);
         return Ok(());
     };
@@ -247,7 +270,7 @@ mod tests {
     fn a_first_release_skips_the_comparison_and_a_later_one_does_not() {
         let status = |shell: &Fake| {
             let mut context = Context::new(shell);
-            semver(&mut context, Path::new("/")).unwrap();
+            semver(&mut context, Path::new("/"), "0.2.0").unwrap();
             Report::new("release", context.finish())
         };
         assert!(status(&Fake::default()).closing().contains("a first release has nothing to be compared with"));
@@ -256,6 +279,15 @@ mod tests {
         let mut shell = Fake { rules: vec![tags()], ..Fake::default() };
         assert_eq!(status(&shell).counts.skipped, 0);
         assert!(shell.lines()[1].contains("--baseline-rev v0.1.0 --package fhe-kernels"));
+        // In the workflow that the tag starts, it is there.
+        let own = |tags: &str| Fake {
+            rules: vec![("git tag", crate::shell::Output { success: true, stdout: tags.into(), ..Default::default() })],
+            ..Fake::default()
+        };
+        assert_eq!(status(&own("v0.2.0\n")).counts.skipped, 1);
+        let later = own("v0.2.0\nv0.1.0\n");
+        status(&later);
+        assert!(later.lines()[1].contains("--baseline-rev v0.1.0"));
         shell = Fake::fails("semver-checks");
         shell.rules.push(tags());
         assert_eq!(status(&shell).status, Status::Failed);

@@ -3,13 +3,14 @@
 //! Cargo is called from the workspace root, without `-p`, in the release profile: so all lanes, and whoever has built
 //! here before, share one compilation of the `tfhe` crate. Exceptions are packages that do not depend on it.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::context::{Context, REQUIRE_GPU, REQUIRE_TOOLS};
 use super::shards::{self, Shard};
-use crate::shell::Call;
+use crate::shell::{Call, Shell};
 
 /// Every lane that has no options of its own, and those that have.
 pub const NAMES: [&str; 18] = [
@@ -141,6 +142,9 @@ pub struct TestOptions {
     /// Runs nothing: checks that N shards are the whole list.
     #[arg(long, value_name = "N", conflicts_with = "shard")]
     pub verify_shards: Option<usize>,
+    /// Checks what the shards have run, by the files that each has left in target/ci; otherwise what they would run.
+    #[arg(long, value_name = "FOLDER", requires = "verify_shards")]
+    pub lists: Option<PathBuf>,
     /// With the feature gpu.
     #[arg(long)]
     pub gpu: bool,
@@ -159,10 +163,21 @@ impl TestOptions {
         }
         call
     }
+
+    /// The tests of a shard, or all.
+    fn list(&self, shell: &dyn Shell, partition: Option<Shard>) -> Result<BTreeSet<String>> {
+        let mut call = self.nextest("list").args(["--message-format", "json"]).quietly();
+        if let Some(shard) = partition {
+            call = call.arg("--partition").arg(format!("slice:{shard}"));
+        }
+        let output = shell.run(&call)?;
+        ensure!(output.success, "{call}: {}", output.tail());
+        shards::listed(&output.stdout).with_context(|| call.to_string())
+    }
 }
 
 /// Tests, whole or in part.
-pub fn test(context: &mut Context, options: &TestOptions) {
+pub fn test(context: &mut Context, root: &Path, options: &TestOptions) {
     if let Some(count) = options.verify_shards {
         if context.has("cargo-nextest") {
             verify_shards(context, options, count);
@@ -186,6 +201,10 @@ pub fn test(context: &mut Context, options: &TestOptions) {
         Some(shard) => {
             let call = call.arg("--partition").arg(format!("slice:{shard}"));
             context.some_tests(&format!("shard {shard}"), &call);
+            let names = options.list(context.shell, Some(shard));
+            if let Err(error) = names.and_then(|names| shards::write(&root.join("target/ci"), shard, &names)) {
+                context.check("list of the shard", || Err(error));
+            }
         }
         None if part => drop(context.some_tests("nextest", &call)),
         None => drop(context.tests("nextest", &call)),
@@ -194,18 +213,13 @@ pub fn test(context: &mut Context, options: &TestOptions) {
 
 fn verify_shards(context: &mut Context, options: &TestOptions, count: usize) {
     let shell = context.shell;
-    let list = |partition: Option<Shard>| -> Result<_> {
-        let mut call = options.nextest("list").args(["--message-format", "json"]).quietly();
-        if let Some(shard) = partition {
-            call = call.arg("--partition").arg(format!("slice:{shard}"));
-        }
-        let output = shell.run(&call)?;
-        ensure!(output.success, "{call}: {}", output.tail());
-        shards::listed(&output.stdout).with_context(|| call.to_string())
-    };
     context.check(&format!("{count} shards are the whole list"), || {
-        let whole = list(None)?;
-        let parts = (1..=count).map(|index| list(Some(Shard { index, count }))).collect::<Result<Vec<_>>>()?;
+        let whole = options.list(shell, None)?;
+        let parts = (1..=count).map(|index| Shard { index, count }).map(|shard| match &options.lists {
+            Some(folder) => shards::ran(folder, shard),
+            None => options.list(shell, Some(shard)),
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
         let sizes: Vec<_> = parts.iter().map(|part| part.len().to_string()).collect();
         println!("{} tests in shards of {}", whole.len(), sizes.join(", "));
         shards::verify(&whole, &parts)
@@ -280,16 +294,24 @@ pub fn emulate(context: &mut Context) {
     }
     context.tests("emulator", &Call::cargo("test --release --package fhe-emulator"));
     // Without a package, so that this is the tfhe crate of all other builds.
-    let line = "emulate -- cargo test --release --features gpu --test gpu";
-    context.tests("CUDA backend", &Call::xtask(line).var(REQUIRE_GPU, "1"));
+    for (name, tests) in [("CUDA backend", "--test gpu"), ("its units", "--lib cuda::")] {
+        let line = format!("emulate -- cargo test --release --features gpu {tests}");
+        context.tests(name, &Call::xtask(&line).var(REQUIRE_GPU, "1"));
+    }
 }
 
 /// Dependencies and secrets.
 pub fn deps(context: &mut Context) {
-    context.command("lock file", &Call::cargo("metadata --locked --format-version 1").quietly());
-    if context.has("cargo-deny") {
-        context.command("licences and sources", &Call::cargo("deny --all-features check bans licenses sources"));
-        advisories(context);
+    let deny = context.has("cargo-deny");
+    // Fuzz targets are a workspace of their own.
+    for (of, manifest) in [("", "Cargo.toml"), (" of fuzz", "fuzz/Cargo.toml")] {
+        let call = Call::cargo("metadata --locked --format-version 1 --manifest-path").arg(manifest).quietly();
+        context.command(&format!("lock file{of}"), &call);
+        if deny {
+            let line = format!("deny --manifest-path {manifest} --all-features check bans licenses sources");
+            context.command(&format!("licences and sources{of}"), &Call::cargo(&line));
+            advisories(context, &format!("advisories{of}"), manifest);
+        }
     }
     if context.has("cargo-machete") {
         // Its own program, since cargo would not find it outside the search path.
@@ -299,13 +321,13 @@ pub fn deps(context: &mut Context) {
 }
 
 /// The database of advisories is an outside service: where it cannot be had, that is a skip.
-fn advisories(context: &mut Context) {
-    let call = Call::cargo("deny --all-features check advisories");
+fn advisories(context: &mut Context, name: &str, manifest: &str) {
+    let call = Call::cargo(&format!("deny --manifest-path {manifest} --all-features check advisories"));
     match context.shell.run(&call) {
         Ok(output) if !output.success && output.text().contains("failed to fetch advisory database") => {
-            context.skip("advisories", "the database of advisories cannot be fetched", Some("FHE_REQUIRE_NETWORK"));
+            context.skip(name, "the database of advisories cannot be fetched", Some("FHE_REQUIRE_NETWORK"));
         }
-        other => context.check("advisories", || {
+        other => context.check(name, || {
             let output = other?;
             ensure!(output.success, "{}", output.tail());
             Ok(())
@@ -331,7 +353,7 @@ pub fn workflows(context: &mut Context) {
         with_files(context, "shellcheck", &files, &Call::new("shellcheck", "--color=never"));
     }
     let tests = Call::new(".github/tests/run", "");
-    let scripts = ["test_verdict", "test_preflight", "test_sanitize", "test_trend"];
+    let scripts = ["test_verdict", "test_preflight", "test_sanitize", "test_toolchain", "test_trend"];
     context.command("scripts", &tests.clone().args(scripts));
     context.tool("act", &tests.arg("test_pipeline"));
 }
@@ -382,6 +404,7 @@ pub fn bench(context: &mut Context, gpu: bool) {
 mod tests {
     use super::super::report::{Report, Status};
     use super::*;
+    use crate::kernels::scratch::Scratch;
     use crate::shell::Output;
     use crate::shell::fake::Fake;
 
@@ -402,7 +425,7 @@ mod tests {
         match lane {
             "fmt" => fmt(&mut context),
             "lint" => lint(&mut context),
-            "test" => test(&mut context, &TestOptions::default()),
+            "test" => test(&mut context, Path::new("/nowhere"), &TestOptions::default()),
             "doctest" => doctest(&mut context),
             "archive" => archive(&mut context, "tests.tar.zst", false),
             "fuzz" => fuzz(&mut context, 60, &[]),
@@ -432,8 +455,8 @@ mod tests {
         ("docs", &["cargo doc", "lychee"]),
         ("coverage", &["llvm-cov nextest", "llvm-cov report"]),
         ("kernels", &["kernels --check", "planted_faults"]),
-        ("emulate", &["--package fhe-emulator", "--test gpu"]),
-        ("deps", &["metadata", "bans", "advisories", "machete", "gitleaks"]),
+        ("emulate", &["--package fhe-emulator", "--test gpu", "--lib cuda::"]),
+        ("deps", &["metadata", "fuzz/Cargo.toml", "bans", "advisories", "machete", "gitleaks"]),
         (
             "workflows",
             &["actionlint", "zizmor", "vendor.github-workflows", "vendor.github-actions", "vendor.dependabot"],
@@ -477,12 +500,16 @@ mod tests {
         let stderr = "error: failed to fetch advisory database".to_owned();
         shell.rules.insert(0, ("check advisories", Output { success: false, stderr, ..Output::default() }));
         let report = run("deps", &shell);
-        assert_eq!((report.status, report.counts.skipped), (Status::Passed, 1), "{}", report.closing());
+        assert_eq!((report.status, report.counts.skipped), (Status::Passed, 2), "{}", report.closing());
     }
 
     #[test]
     fn shards_filters_and_archives_reach_nextest() {
-        let shell = machine(None);
+        let mut shell = machine(None);
+        let list = r#"{"rust-suites":{"s":{"testcases":{"t":{"filter-match":{"status":"matches"}}}}}}"#;
+        let answer = Output { success: true, stdout: list.to_owned(), ..Output::default() };
+        shell.rules.insert(0, ("nextest list", answer));
+        let folder = Scratch::new().unwrap();
         let options = TestOptions {
             shard: Some(Shard { index: 2, count: 4 }),
             filter: Some("package(=a) | package(=b)".to_owned()),
@@ -490,13 +517,24 @@ mod tests {
             ..TestOptions::default()
         };
         let mut context = Context::new(&shell);
-        test(&mut context, &options);
+        test(&mut context, folder.path(), &options);
         let line = shell.lines().join("\n");
         for part in ["--archive-file t.tar.zst", "-E package(=a) | package(=b)", "--partition slice:2/4"] {
             assert!(line.contains(part), "{line}");
         }
         assert!(!line.contains("--release"), "{line}");
         assert_eq!(Report::new("test", context.finish()).closing(), "5 passed, 0 failed, 0 skipped");
+        let lists = folder.path().join("target/ci");
+        assert_eq!(shards::ran(&lists, Shard { index: 2, count: 4 }).unwrap().len(), 1);
+        // A shard that did not run has left nothing, and those that did are one of the four.
+        for (count, expected) in [(4, Status::Failed), (1, Status::Passed)] {
+            shards::write(&lists, Shard { index: 1, count: 1 }, &["s t".to_owned()].into()).unwrap();
+            let options =
+                TestOptions { verify_shards: Some(count), lists: Some(lists.clone()), ..TestOptions::default() };
+            let mut context = Context::new(&shell);
+            test(&mut context, folder.path(), &options);
+            assert_eq!(Report::new("test", context.finish()).status, expected);
+        }
     }
 
     #[test]
@@ -505,7 +543,8 @@ mod tests {
         assert_eq!(run("test", &shell).status, Status::Passed);
         assert!(shell.lines()[0].starts_with("cargo test --release --lib"));
         let mut context = Context::new(&shell);
-        test(&mut context, &TestOptions { shard: Some(Shard { index: 1, count: 2 }), ..TestOptions::default() });
+        let options = TestOptions { shard: Some(Shard { index: 1, count: 2 }), ..TestOptions::default() };
+        test(&mut context, Path::new("/nowhere"), &options);
         assert_eq!(Report::new("test", context.finish()).status, Status::Skipped);
     }
 
@@ -525,7 +564,8 @@ mod tests {
             ];
             let shell = Fake { rules, ..Fake::default() };
             let mut context = Context::new(&shell);
-            test(&mut context, &TestOptions { verify_shards: Some(2), ..TestOptions::default() });
+            let options = TestOptions { verify_shards: Some(2), ..TestOptions::default() };
+            test(&mut context, Path::new("/nowhere"), &options);
             assert_eq!(Report::new("test", context.finish()).status, expected);
         }
     }

@@ -215,7 +215,7 @@ fn one(lane: &Lane, shell: &dyn Shell, root: &Path) -> Result<Report> {
         }
         Lane::Fmt => lanes::fmt(&mut context),
         Lane::Lint => lanes::lint(&mut context),
-        Lane::Test(options) => lanes::test(&mut context, options),
+        Lane::Test(options) => lanes::test(&mut context, root, options),
         Lane::Archive { file, gpu } => lanes::archive(&mut context, file, *gpu),
         Lane::Doctest => lanes::doctest(&mut context),
         Lane::Fuzz { seconds, targets } => lanes::fuzz(&mut context, *seconds, targets),

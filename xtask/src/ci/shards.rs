@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -32,6 +34,29 @@ impl Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
     }
+}
+
+/// Writes what a shard ran, for [`ran`] on another machine.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(folder: &Path, shard: Shard, names: &BTreeSet<String>) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    Ok(fs::write(file(folder, shard), serde_json::to_string_pretty(names)? + "\n")?)
+}
+
+/// What a shard ran.
+///
+/// # Errors
+/// If it has left no list.
+pub fn ran(folder: &Path, shard: Shard) -> Result<BTreeSet<String>> {
+    let file = file(folder, shard);
+    let text = fs::read(&file).with_context(|| format!("shard {shard} has left no {}", file.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is no list", file.display()))
+}
+
+fn file(folder: &Path, shard: Shard) -> PathBuf {
+    folder.join(format!("shard-{}-of-{}.json", shard.index, shard.count))
 }
 
 /// The tests that `cargo nextest list --message-format json` names and that its filters let through.
@@ -75,6 +100,17 @@ pub fn verify(whole: &BTreeSet<String>, shards: &[BTreeSet<String>]) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::scratch::Scratch;
+
+    #[test]
+    fn lists_are_found_by_their_shard() {
+        let folder = Scratch::new().unwrap();
+        let shard = |index| Shard { index, count: 2 };
+        write(folder.path(), shard(1), &set(&["a", "b"])).unwrap();
+        assert_eq!(ran(folder.path(), shard(1)).unwrap(), set(&["a", "b"]));
+        let error = ran(folder.path(), shard(2)).unwrap_err().to_string();
+        assert!(error.starts_with("shard 2/2 has left no "), "{error}");
+    }
 
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|&name| name.to_owned()).collect()
