@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong, with the values a caller needs to mend it.
 ///
-/// No public function panics on bad arguments; what depends on the caller is one of these.
+/// What depends on the caller is one of these: no public function panics on bad arguments, but for the few that say so.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

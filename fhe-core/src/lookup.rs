@@ -58,6 +58,9 @@ impl LookupTable {
     /// a noiseless input selects.
     ///
     /// Coefficient j holds box ⌊(j + N/32) / (N/16)⌋; the last half box wraps around and is negated.
+    ///
+    /// # Panics
+    /// If N is less than 16, so that there is no coefficient for each box.
     #[must_use]
     pub fn polynomial(&self, polynomial_size: usize) -> Vec<u64> {
         let box_size = polynomial_size / BOXES;

@@ -24,12 +24,6 @@ pub fn decode(phase: u64) -> i64 {
     (phase.wrapping_add(DELTA / 2) >> DELTA_LOG) as i64
 }
 
-/// Switches `word` to the modulus 2^`log_modulus`, rounding to nearest.
-#[must_use]
-pub fn modulus_switch(word: u64, log_modulus: u32) -> u64 {
-    word.wrapping_add(1 << (63 - log_modulus)) >> (64 - log_modulus)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,12 +36,5 @@ mod tests {
             assert_eq!(decode(encode(value).wrapping_sub(DELTA / 2)), value);
         }
         assert_eq!(encode(-1), encode(31));
-    }
-
-    #[test]
-    fn modulus_switch_rounds_and_wraps() {
-        assert_eq!(modulus_switch(1 << 51, 12), 1);
-        assert_eq!(modulus_switch((1 << 51) - 1, 12), 0);
-        assert_eq!(modulus_switch(u64::MAX, 12), 0);
     }
 }
