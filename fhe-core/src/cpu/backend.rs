@@ -332,7 +332,10 @@ impl Backend for CpuBackend {
         let total = lookups.lookups.len() * rows;
         self.with_workspace(key, |workspace| {
             for first in (0..total).step_by(PIECE) {
-                (switched.clear(), jobs.clear(), slots.clear(), results.clear());
+                switched.clear();
+                jobs.clear();
+                slots.clear();
+                results.clear();
                 for job in first..total.min(first + PIECE) {
                     let (lookup, row) = (&lookups.lookups[job / rows], job % rows);
                     let input = lookup.input as usize * rows + row;
