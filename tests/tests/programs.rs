@@ -2,7 +2,7 @@
 
 use fhe_core::program::graph::{BinaryOp, Graph, Op};
 use fhe_core::program::{OutputNoise, ProgramOptions};
-use fhe_core::{Bits, ClientKey, Engine, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type};
+use fhe_core::{Bits, ClientKey, Engine, Error, Form, ParameterSet, Program, RunOptions, SimulationBackend, Type};
 use fhe_tests::clear;
 use fhe_tests::columns::{batch, results, rows};
 use fhe_tests::random_programs::{TYPES, graphs};
@@ -112,4 +112,19 @@ fn multiples_of_noisy_truth_values_compile() {
         t.output("out", &(z3.select(3u8, 0u8) & v));
     });
     program.unwrap().statistics(Form::Latency).unwrap();
+}
+
+/// Before anything is allocated for them; and nothing is left behind in a graph.
+#[test]
+fn types_without_an_encrypted_form_are_refused() {
+    let client = ClientKey::simulated(ParameterSet::default());
+    for values in [&[][..], &[Bits::ZERO]] {
+        let refused = client.encrypt_bits(Type::Uint(u32::MAX), values);
+        assert!(matches!(refused, Err(Error::InvalidOperand { .. })));
+    }
+    let mut graph = Graph::default();
+    assert!(matches!(graph.push_input("a", Type::Uint(3)), Err(Error::InvalidOperand { .. })));
+    let input = graph.push_input("a", Type::Uint(8)).unwrap();
+    graph.push_output("b", input).unwrap();
+    graph.validate().unwrap();
 }

@@ -31,8 +31,8 @@ impl Batch {
 
     /// Adds a column.
     ///
-    /// Noise is counted as if different columns, and the blocks of each, were encrypted independently. To use a value twice, read one input twice
-    /// in the program instead of adding its ciphertexts under two names.
+    /// Noise is counted as if different columns, and the blocks of each, were encrypted independently. To use a value
+    /// twice, read one input twice in the program instead of adding its ciphertexts under two names.
     ///
     /// # Errors
     /// [`Error::BadName`] for a name that is empty or used twice; [`Error::RowCount`] and
